@@ -1,0 +1,126 @@
+/**
+ * What one run of a script works on: a message, where it came from, what the script changed so far, and its variables.
+ * A transaction keeps the context of its request for its branch, failure and onreply routes.
+ */
+
+import type { RouteKind } from '#module/define.ts';
+import type { Value } from '#script/value.ts';
+import { MessageEdits } from '#sip/edits.ts';
+import type { SipMessage } from '#sip/message.ts';
+import type { Flow, LocalSocket } from '#util/socket-address.ts';
+
+/** A further destination for the request, beside the Request-URI itself (`append_branch`, several contacts). */
+export interface AdditionalBranch {
+  requestUri: string;
+  /** `$du` of this branch; null = the Request-URI itself. */
+  destinationUri: string | null;
+  /** Route header values that belong to this branch (RFC 3327), '' for none. */
+  path: string;
+  /** q × 1000, 0…1000, or -1 when unset. */
+  q: number;
+  /** Bits of {@link MessageContext.branchFlags}. */
+  flags: number;
+  /** Socket to send from; null = chosen by the destination. */
+  socket: LocalSocket | null;
+}
+
+/** The Record-Route entry to be written when the request is relayed. Parameters may still be added until then. */
+export interface RecordRoute {
+  /** User part, '' for none. */
+  user: string;
+  /** Each begins with `;`: `;ftag=abc`, `;did=1.2`. Written in this order after `;lr`. */
+  readonly parameters: string[];
+  /** From `record_route_preset`: the whole host part, instead of the sending socket's. */
+  preset: string | null;
+}
+
+export type AttributeValues = Map<string, Value[]>;
+
+export class MessageContext {
+  /** The message as received; never changed. In onreply routes it is the reply. */
+  readonly message: SipMessage;
+  /** In onreply and failure routes: the request of the transaction. In request routes: equal to `message`. */
+  readonly request: SipMessage;
+  /** In onreply and failure routes: the reply that is being handled. */
+  readonly reply: SipMessage | null;
+  /** Where `message` came from and on which socket. For a relayed datagram: those of the node that received it. */
+  readonly source: Flow;
+  /** Node that received the datagram when a peer relayed it to us, else 0. */
+  readonly receivedBy: number;
+  routeKind: RouteKind;
+
+  /** Current Request-URI, as the script changed it. */
+  requestUri: string;
+  /** `$du`: next hop, null when the Request-URI says it. */
+  destinationUri: string | null;
+  /** Path vector (Route values to be added), '' for none. */
+  path = '';
+  /** q of the Request-URI branch × 1000, -1 unset. */
+  q = -1;
+  /** Socket forced by the script (`force_send_socket`, `$socket_out`), null = by destination. */
+  sendSocket: LocalSocket | null = null;
+  readonly branches: AdditionalBranch[] = [];
+
+  /** Changes of header lines and body, applied when the message leaves. */
+  edits: MessageEdits = new MessageEdits();
+  /** Header lines (each ending in CRLF) that `append_to_reply` collected. */
+  replyHeaders = '';
+  recordRoute: RecordRoute | null = null;
+  /** Parameters (`;a=b;lr…`) of the own Route header that `loose_route` consumed; null before. */
+  routeParameters: string | null = null;
+
+  /** Bit sets; names become bits when the script is loaded (`host.flags`). */
+  messageFlags = 0;
+  branchFlags = 0;
+
+  /** `$avp(…)`. Shared by all contexts of one transaction. */
+  attributes: AttributeValues;
+  /** `$var(…)`: fresh for every top-level run. */
+  readonly variables = new Map<string, Value>();
+
+  /** Status and reason that `change_reply_status` chose; 0 = as received. */
+  changedStatus = 0;
+  changedReason = '';
+  /** Set by `drop`. */
+  dropped = false;
+  /** `force_rport()` was called, or the request asked for rport. */
+  forceRport = false;
+
+  /** Transaction of this message once there is one. Owned by tm; others ask the transaction service. */
+  transaction: unknown = null;
+  /** Branch index that a branch or onreply route is about, -1 elsewhere. */
+  branchIndex = -1;
+  /** Dialog that this message belongs to. Owned by the dialog module. */
+  dialog: unknown = null;
+  /** Accounting and whatever else a module hangs on the message, by module name. */
+  readonly attachments = new Map<string, unknown>();
+
+  /** The interpreter's own: value of the last command (`$rc`), parameter stack of `route(x, …)`, values of `return`. */
+  returnCode: number = 1;
+  readonly parameters: Value[][] = [];
+  returnValues: Value[] = [];
+  routeStack: string[] = [];
+  /** Named parameters of an event route. */
+  eventParameters: Map<string, Value> | null = null;
+
+  constructor(
+    message: SipMessage,
+    source: Flow,
+    routeKind: RouteKind,
+    options: {
+      request?: SipMessage;
+      reply?: SipMessage;
+      receivedBy?: number;
+      attributes?: AttributeValues;
+    } = {},
+  ) {
+    this.message = message;
+    this.request = options.request ?? message;
+    this.reply = options.reply ?? null;
+    this.source = source;
+    this.receivedBy = options.receivedBy ?? 0;
+    this.routeKind = routeKind;
+    this.requestUri = this.request.requestUri;
+    this.attributes = options.attributes ?? new Map();
+  }
+}

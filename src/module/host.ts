@@ -1,0 +1,88 @@
+/**
+ * What a module may ask of the node it runs on. Modules import nothing of each other: a service that one provides and
+ * others use is declared in `module/services.ts`.
+ */
+
+import type { MessageContext } from '#module/context.ts';
+import type { RouteKind } from '#module/define.ts';
+import type { Hooks } from '#module/hooks.ts';
+import type { Statistics } from '#module/statistics.ts';
+import type { Clock } from '#util/clock.ts';
+import type { Failure } from '#util/failure.ts';
+import type { Flow, LocalSocket } from '#util/socket-address.ts';
+import type { TimerQueue } from '#util/timer-queue.ts';
+
+/** OpenSIPS's levels are mapped by xlog; this is what the program itself uses. */
+export interface Logger {
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  debug(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+/** A service that one module provides and others ask for; the token carries its type. */
+export interface ServiceToken<Service> {
+  readonly name: string;
+  /** Never set: holds the type. */
+  readonly service?: Service;
+}
+
+export function serviceToken<Service>(name: string): ServiceToken<Service> {
+  return { name };
+}
+
+/** Channel numbers of replicated state on the cluster link; one line each, never reused. */
+export const clusterChannels = { dialog: 1, location: 2, script: 3 } as const;
+
+/** The cluster as modules see it. Absent (null in the host) when the node stands alone. */
+export interface ClusterPort {
+  readonly clusterId: number;
+  readonly nodeId: number;
+  readonly incarnation: number;
+  /** Ids of the peers whose link is up now. */
+  livePeers(): readonly number[];
+  /** Queues `body` to every live peer, in order per peer. Never blocks; a full queue drops and counts. */
+  broadcast(channel: number, body: Uint8Array): void;
+  /** False when the peer is down or its queue full. */
+  send(node: number, channel: number, body: Uint8Array): boolean;
+  subscribe(channel: number, subscriber: ClusterSubscriber): void;
+}
+
+export interface ClusterSubscriber {
+  onMessage(from: number, body: Uint8Array, now: number): void;
+  /** The link to `node` is up and authenticated; `incarnation` tells a restarted node from a reconnected one. */
+  onPeerUp(node: number, incarnation: number, now: number): void;
+  onPeerDown(node: number, now: number): void;
+}
+
+export interface ModuleHost {
+  readonly nodeId: number;
+  /** Start counter of this node, increases with every start. */
+  readonly incarnation: number;
+  readonly clock: Clock;
+  readonly timers: TimerQueue;
+  readonly log: Logger;
+  readonly statistics: Statistics;
+  readonly sockets: readonly LocalSocket[];
+  readonly hooks: Hooks;
+  readonly cluster: ClusterPort | null;
+  /** Value of a global parameter of the script (`server_header`, `log_level`…), null when unset. */
+  globalParameter(name: string): number | string | null;
+  /** True when host (and port, 0 = any) is one of our sockets, advertised addresses or aliases. */
+  isMyself(host: string, port: number): boolean;
+  /** Bit of a message, branch or dialog flag; the first 31 names of a kind get one. */
+  flagBit(kind: 'message' | 'branch' | 'dialog', name: string): number | Failure;
+  /** Runs a route of the script; returns its return code. A route that does not exist returns 1. */
+  runRoute(kind: RouteKind, name: string, context: MessageContext): number;
+  hasRoute(kind: RouteKind, name: string): boolean;
+  /** Sends bytes as they are. */
+  send(bytes: Uint8Array, flow: Flow): void;
+  /** Finds where a SIP URI's host leads. `done` is called at once for IP literals, later for names. */
+  resolve(uri: string, socket: LocalSocket | null, done: (flow: Flow | Failure) => void): void;
+  /** Registers a callback for ms intervals; first call one interval from now. Only for duties without a message. */
+  every(milliseconds: number, run: (now: number) => void): void;
+  provide<Service>(token: ServiceToken<Service>, service: Service): void;
+  /** Asserts that a module which `needs` names has provided it. */
+  service<Service>(token: ServiceToken<Service>): Service;
+  optionalService<Service>(token: ServiceToken<Service>): Service | null;
+}
