@@ -52,7 +52,7 @@ export class MessageContext {
   /** Current Request-URI, as the script changed it. */
   requestUri: string;
   /** `$du`: next hop, null when the Request-URI says it. */
-  destinationUri: string | null;
+  destinationUri: string | null = null;
   /** Path vector (Route values to be added), '' for none. */
   path = '';
   /** q of the Request-URI branch × 1000, -1 unset. */

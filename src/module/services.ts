@@ -29,3 +29,13 @@ export interface DialogService {
   dialogId(context: MessageContext): string | null;
 }
 export const dialogService = serviceToken<DialogService>('dialog');
+
+/** Provided by the server: the cluster as the operator sees it. */
+export interface ClusterView {
+  list(): unknown;
+  topology(): unknown;
+  reload(): unknown;
+  /** Nodes of the cluster without this one. */
+  count(which: 'all' | 'up' | 'down'): number;
+}
+export const clusterView = serviceToken<ClusterView>('cluster-view');

@@ -1,0 +1,93 @@
+/**
+ * The module `clusterer`: who belongs to the cluster, and what the operator sees of it. The links themselves are made
+ * by the server before any module exists; it reads the parameters declared here.
+ */
+
+import { defineModule, type ParameterDeclaration } from '#module/define.ts';
+import { type ClusterView, clusterView } from '#module/services.ts';
+
+function integer(name: string, value: number, help: string, aliases: readonly string[] = []): ParameterDeclaration {
+  return { name, kind: 'integer', default: value, help, aliases };
+}
+
+function text(name: string, value: string | null, help: string, aliases: readonly string[] = []): ParameterDeclaration {
+  return { name, kind: 'string', default: value, help, aliases };
+}
+
+function column(name: string): ParameterDeclaration {
+  return text(`${name}_col`, name, `Name of the column ${name} of the table.`);
+}
+
+function ignored(name: string, reason: string): ParameterDeclaration {
+  return { name, kind: 'integer', default: null, ignored: reason, help: reason };
+}
+
+/** Heartbeats: three misses of one second each and a peer is down (OpenSIPS: some 8 s). */
+const parameters: readonly ParameterDeclaration[] = [
+  integer('my_node_id', -1, 'Id of this node, from 1.', ['current_id']),
+  integer('db_mode', 1, '1: members are read from the table. 0: from my_node_info and neighbor_node_info.'),
+  text('db_url', null, 'Database of the table: mysql://user:password@host/name or sqlite:///path.'),
+  text('db_table', 'clusterer', 'Name of the table.'),
+  text('my_node_info', null, 'This node: "cluster_id=1,node_id=1,url=bin:10.0.0.1:5566".', ['current_info']),
+  {
+    name: 'neighbor_node_info',
+    kind: 'string',
+    default: null,
+    repeatable: true,
+    aliases: ['neighbor_info'],
+    help: 'A peer, in the same form; once per peer.',
+  },
+  text('shared_secret', null, 'Secret that every node of the cluster knows; proves the links and the branch tags.'),
+  { name: 'sharing_tag', kind: 'string', default: null, repeatable: true, help: '"name/cluster=active|backup".' },
+  integer('ping_interval', 1, 'Seconds between heartbeats. Three missed in a row take the link down.'),
+  integer('membership_interval', 10, 'Seconds between two looks at the table; 0 = only on command.'),
+  integer('claim_batch_interval', 5, 'Milliseconds that claims may wait to go out together.'),
+  integer('enable_stats', 1, 'Accepted; counting costs nothing here.'),
+  ignored('ping_timeout', 'a heartbeat is missed when the next one is due'),
+  ignored('node_timeout', 'a lost link is dialled again at once, with a growing pause'),
+  ignored('seed_fallback_interval', 'every synchronised node is a donor'),
+  ignored('sync_timeout', 'state comes from every peer whose link comes up'),
+  ignored('sync_packet_size', 'frames are cut to the size of the link'),
+  ignored('dispatch_jobs', 'there is one event loop'),
+  ignored('enable_rerouting', 'always on: one hop through a peer that reaches the node'),
+  { name: 'db_bridges_table', kind: 'string', default: null, ignored: 'there are no bridges', help: 'no bridges' },
+  ...['id', 'cluster_id', 'node_id', 'url', 'state', 'no_ping_retries', 'priority', 'sip_addr', 'flags'].map(column),
+  column('description'),
+];
+
+export const clusterer = defineModule<ClusterView>({
+  name: 'clusterer',
+  help: 'Membership of the cluster, its links, and their state.',
+  parameters,
+  commands: [
+    {
+      name: 'clusterer:list',
+      aliases: ['clusterer_list'],
+      parameters: [],
+      help: 'Clusters, their nodes, and the state of each link.',
+      run: (view) => view.list(),
+    },
+    {
+      name: 'clusterer:list_topology',
+      aliases: ['clusterer_list_topology'],
+      parameters: [],
+      help: 'Who reaches whom.',
+      run: (view) => view.topology(),
+    },
+    {
+      name: 'clusterer:reload',
+      aliases: ['clusterer_reload'],
+      parameters: [],
+      help: 'Reads the table now and applies what changed; links of unchanged nodes stay up.',
+      run: (view) => view.reload(),
+    },
+  ],
+  statistics: ['clusterer_nodes', 'clusterer_nodes_up', 'clusterer_nodes_down'],
+  create: (host) => {
+    const view = host.service(clusterView);
+    host.statistics.gauge('clusterer', 'clusterer_nodes', () => view.count('all'));
+    host.statistics.gauge('clusterer', 'clusterer_nodes_up', () => view.count('up'));
+    host.statistics.gauge('clusterer', 'clusterer_nodes_down', () => view.count('down'));
+    return view;
+  },
+});

@@ -1,0 +1,198 @@
+/**
+ * The tm module of one node: creates transactions for the script, answers and relays through them, and counts.
+ * RFC 3261 16 and 17 live in the proxy and transaction layers; here is what OpenSIPS's functions mean by them.
+ */
+
+import type { MessageContext } from '#module/context.ts';
+import type { ParameterValues } from '#module/define.ts';
+import type { ModuleHost } from '#module/host.ts';
+import type { TransactionService } from '#module/services.ts';
+import type { Counter } from '#module/statistics.ts';
+import { transactionCore, type TransactionCore } from '#modules/tm/ports.ts';
+import { relayRequest } from '#modules/tm/relay.ts';
+import { ScriptTransaction } from '#modules/tm/script-transaction.ts';
+import { ResponseContext } from '#proxy/response-context.ts';
+import { buildResponse } from '#sip/response.ts';
+import type { SipMessage } from '#sip/message.ts';
+import { toBytes } from '#sip/serialize.ts';
+import type { ServerTransaction } from '#transaction/table.ts';
+import { isFailure } from '#util/failure.ts';
+import type { Flow } from '#util/socket-address.ts';
+
+export interface TransactionParameters {
+  readonly automaticTrying: boolean;
+  /** Timer B and F, ms. */
+  readonly finalResponseMilliseconds: number;
+  /** Timer C, ms. */
+  readonly inviteFinalMilliseconds: number;
+  /** `;cid=1` beside the branch for people who read captures, '' when not clustered. */
+  readonly viaParameter: string;
+  readonly block6xx: boolean;
+  readonly translate503: boolean;
+}
+
+export class TransactionModule implements TransactionService {
+  readonly host: ModuleHost;
+  readonly core: TransactionCore;
+  readonly parameters: TransactionParameters;
+  /** `onreply_route` without a name: run for every reply. Known once the script is bound. */
+  hasGlobalReplyRoute = false;
+  /** Header line that names this server in its own replies, '' when `server_signature` is off. */
+  readonly serverHeader: string;
+  readonly counters: {
+    readonly receivedReplies: Counter;
+    readonly relayedReplies: Counter;
+    readonly localReplies: Counter;
+    readonly serverTransactions: Counter;
+    readonly clientTransactions: Counter;
+    /** Indexed by class, 2…6. */
+    readonly byClass: readonly Counter[];
+  };
+  readonly #transactions = new Map<ServerTransaction, ScriptTransaction>();
+  #tagCount = 0;
+
+  constructor(host: ModuleHost, parameters: ParameterValues) {
+    this.host = host;
+    this.core = host.service(transactionCore);
+    this.parameters = readParameters(host, parameters);
+    this.serverHeader = serverHeader(host);
+    const counter = (name: string): Counter => host.statistics.counter('tm', name);
+    this.counters = {
+      receivedReplies: counter('received_replies'),
+      relayedReplies: counter('relayed_replies'),
+      localReplies: counter('local_replies'),
+      serverTransactions: counter('UAS_transactions'),
+      clientTransactions: counter('UAC_transactions'),
+      byClass: [0, 1, 2, 3, 4, 5, 6].map((digit) => counter(`${digit}xx_transactions`)),
+    };
+    host.statistics.gauge('tm', 'inuse_transactions', () => this.core.table.serverCount);
+  }
+
+  /** The transaction of this context, made if there is none yet; null for an ACK or when the table is full. */
+  transaction(context: MessageContext): ScriptTransaction | null {
+    if (context.transaction !== null) return context.transaction as ScriptTransaction;
+    if (context.request.method === 'ACK') return null;
+    const now = this.host.clock.monotonic();
+    const made = new ScriptTransaction(this, context);
+    const proxy = ResponseContext.create(this.core.table, now, context.request, context.source, made, {
+      timerC: this.parameters.inviteFinalMilliseconds,
+      frTimeout: this.parameters.finalResponseMilliseconds,
+      viaParameter: this.parameters.viaParameter,
+      serverHeader: this.serverHeader,
+      translate503: this.parameters.translate503,
+      block6xx: this.parameters.block6xx,
+    });
+    if (isFailure(proxy)) {
+      this.host.log.warn(proxy.message, { code: proxy.code });
+      return null;
+    }
+    made.proxy = proxy;
+    made.server = proxy.server;
+    context.transaction = made;
+    this.#transactions.set(made.server, made);
+    this.counters.serverTransactions.value++;
+    this.#claim(now, made);
+    return made;
+  }
+
+  exists(context: MessageContext): boolean {
+    return context.transaction !== null;
+  }
+
+  create(context: MessageContext): boolean {
+    return this.transaction(context) !== null;
+  }
+
+  reply(context: MessageContext, status: number, reason: string, body = '', contentType = ''): number {
+    const transaction = this.transaction(context);
+    if (transaction === null) return -1;
+    const headers = context.replyHeaders + transaction.extraHeaders;
+    const sent = transaction.proxy.reply(this.host.clock.monotonic(), {
+      status,
+      reason,
+      headers,
+      toTag: status > 100 ? this.toTag(context) : '',
+      ...(body === '' ? {} : { body, contentType }),
+    });
+    return sent ? 1 : -1;
+  }
+
+  relay(context: MessageContext): number {
+    return relayRequest(this, context, null);
+  }
+
+  /** The script's side of a server transaction; null when it was made by something else. */
+  ownerOf(server: ServerTransaction): ScriptTransaction | null {
+    return this.#transactions.get(server) ?? null;
+  }
+
+  forget(transaction: ScriptTransaction): void {
+    this.#transactions.delete(transaction.server);
+  }
+
+  /** A CANCEL for this transaction: answered 200, its pending branches cancelled (RFC 3261 16.10). */
+  cancel(transaction: ScriptTransaction, cancel: SipMessage, source: Flow): void {
+    transaction.cancelled = true;
+    transaction.proxy.receiveCancel(this.host.clock.monotonic(), cancel, source);
+  }
+
+  /** The tag that replies made here carry: the same for all replies of one request (RFC 3261 8.2.6.2). */
+  toTag(context: MessageContext): string {
+    const known = context.attachments.get('tm.totag') as string | undefined;
+    if (known !== undefined) return known;
+    this.#tagCount++;
+    const tag = `${this.host.nodeId}-${this.host.incarnation.toString(36)}-${this.#tagCount.toString(36)}`;
+    context.attachments.set('tm.totag', tag);
+    return tag;
+  }
+
+  /** 100 Trying at once, so that the caller stops retransmitting (RFC 3261 16.2). */
+  sendTrying(transaction: ScriptTransaction): void {
+    const server = transaction.server;
+    if (!this.parameters.automaticTrying || !server.isInvite || server.lastStatus !== 0) return;
+    const text = buildResponse(server.request, {
+      status: 100,
+      reason: 'Giving it a try',
+      toTag: '',
+      headers: this.serverHeader,
+      received: transaction.context.source,
+    });
+    server.respond(this.host.clock.monotonic(), 100, toBytes(text));
+  }
+
+  countReply(status: number, relayed: boolean): void {
+    if (relayed) this.counters.relayedReplies.value++;
+    else this.counters.localReplies.value++;
+    if (status >= 200) this.counters.byClass[Math.floor(status / 100)]!.value++;
+  }
+
+  #claim(now: number, transaction: ScriptTransaction): void {
+    const claims = this.core.claims;
+    if (claims === null || !transaction.context.source.socket.anycast) return;
+    const isInvite = transaction.server.isInvite;
+    const { inviteFinalMilliseconds, finalResponseMilliseconds } = this.parameters;
+    const life = isInvite ? inviteFinalMilliseconds + finalResponseMilliseconds : finalResponseMilliseconds;
+    claims.claim(now, transaction.server.key, life + lateMessageMilliseconds);
+  }
+}
+
+/** RFC 3261 17.2: how long after its final response a server transaction still expects messages (64 × T1). */
+const lateMessageMilliseconds = 32_000;
+
+function readParameters(host: ModuleHost, values: ParameterValues): TransactionParameters {
+  const name = String(values.cluster_param);
+  return {
+    automaticTrying: values.auto_100trying !== 0,
+    finalResponseMilliseconds: Number(values.fr_timeout) * 1000,
+    inviteFinalMilliseconds: Number(values.fr_inv_timeout) * 1000,
+    viaParameter: host.cluster === null ? '' : `;${name}=${host.nodeId}`,
+    block6xx: values.disable_6xx_block === 0,
+    translate503: host.globalParameter('disable_503_translation') !== 1,
+  };
+}
+
+function serverHeader(host: ModuleHost): string {
+  if (host.globalParameter('server_signature') === 0) return '';
+  const header = host.globalParameter('server_header');
+  return `${header === null ? 'Server: anyvia' : String(header)}\r\n`;
+}

@@ -1,0 +1,230 @@
+/**
+ * The life of a datagram: what arrives on a UDP socket, or from the peer that received it, and what becomes of it.
+ * One promise above all: the script runs once per message, on the node that owns the transaction.
+ */
+
+import { MessageContext } from '#module/context.ts';
+import type { Hooks, Logger } from '#module/host.ts';
+import type { Counter, Statistics } from '#module/statistics.ts';
+import type { TransactionModule } from '#modules/tm/transaction-module.ts';
+import type { Orphans } from '#server/orphans.ts';
+import type { Ownership } from '#server/ownership.ts';
+import type { Trace } from '#server/trace.ts';
+import { type ParseFailure, parseMessage, type SipMessage } from '#sip/message.ts';
+import { buildResponse } from '#sip/response.ts';
+import { toBytes } from '#sip/serialize.ts';
+import { reasonPhrase } from '#sip/status.ts';
+import type { OwnerTag } from '#transaction/branch.ts';
+import type { BranchCodec } from '#transaction/branch.ts';
+import type { TransactionTable } from '#transaction/table.ts';
+import { isFailure } from '#util/failure.ts';
+import type { Flow } from '#util/socket-address.ts';
+
+export interface ReceiverParts {
+  readonly nodeId: number;
+  readonly table: TransactionTable;
+  readonly branches: BranchCodec;
+  /** Null when the script does not load tm: then everything is stateless. */
+  readonly transactions: TransactionModule | null;
+  /** Null when the node stands alone. */
+  readonly ownership: Ownership | null;
+  readonly orphans: Orphans;
+  readonly trace: Trace;
+  readonly log: Logger;
+  readonly statistics: Statistics;
+  readonly hooks: Hooks;
+  readonly monotonic: () => number;
+  runMainRoute(context: MessageContext): number | Promise<number>;
+  /** Replies that `sl` sent: true when this ACK answers one of them. */
+  absorbsAck(request: SipMessage): boolean;
+  isMyself(host: string, port: number): boolean;
+  send(bytes: Uint8Array, flow: Flow): void;
+}
+
+/** A datagram that a peer may have received for us. */
+export interface Arrival {
+  readonly bytes: Uint8Array;
+  readonly source: Flow;
+  /** Node that received it from the network, 0 = this one. */
+  readonly receivedBy: number;
+}
+
+export class Receiver {
+  readonly #parts: ReceiverParts;
+  readonly #counters: Readonly<Record<'requests' | 'replies' | 'badRequests' | 'badReplies' | 'dropped', Counter>>;
+  readonly #badTags: Counter;
+  readonly #broken: Counter;
+
+  constructor(parts: ReceiverParts) {
+    this.#parts = parts;
+    const core = (name: string): Counter => parts.statistics.counter('core', name);
+    this.#counters = {
+      requests: core('rcv_requests'),
+      replies: core('rcv_replies'),
+      badRequests: core('err_requests'),
+      badReplies: core('err_replies'),
+      dropped: core('drop_replies'),
+    };
+    this.#badTags = parts.statistics.counter('tm', 'bad_tags');
+    this.#broken = core('broken_invariants');
+  }
+
+  /** Never throws: a broken invariant ends the handling of this one message and is counted. */
+  receive(arrival: Arrival): void {
+    try {
+      this.#dispatch(this.#parts.monotonic(), arrival);
+    } catch (error) {
+      this.#broken.value++;
+      const stack = error instanceof Error ? error.stack : String(error);
+      this.#parts.log.error('a message was dropped because of an error in anyvia itself', { stack });
+    }
+  }
+
+  #dispatch(now: number, arrival: Arrival): void {
+    const { bytes } = arrival;
+    if (isKeepAlive(bytes)) return;
+    const text = (bytes as Buffer).latin1Slice(0, bytes.length);
+    const message = parseMessage(text);
+    if (isFailure(message)) {
+      this.#refuse(message, arrival.source);
+      return;
+    }
+    this.#parts.trace.received(now, message, arrival);
+    if (message.isRequest) this.#request(now, message, arrival);
+    else this.#response(now, message, arrival);
+  }
+
+  // ── responses ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #response(now: number, response: SipMessage, arrival: Arrival): void {
+    this.#counters.replies.value++;
+    const { table, branches } = this.#parts;
+    const branch = response.topVia.branch;
+    const tag = branches.read(branch);
+    if (tag === null) {
+      this.#parts.orphans.foreignResponse(response);
+      return;
+    }
+    if (branches.isOurs(tag)) {
+      const client = table.findClient(response);
+      if (client === null) this.#counters.dropped.value++;
+      else client.receive(now, response);
+      return;
+    }
+    if (!branches.verify(branch)) {
+      this.#badTags.value++;
+      return;
+    }
+    this.#peersResponse(now, response, tag, arrival);
+  }
+
+  /** The tag's MAC proved the branch ours: another node's, or that of a former life. */
+  #peersResponse(now: number, response: SipMessage, tag: OwnerTag, arrival: Arrival): void {
+    const { ownership } = this.#parts;
+    const mayRelay = arrival.receivedBy === 0 && ownership !== null && tag.node !== this.#parts.nodeId;
+    if (mayRelay && ownership.relayResponse(now, tag, arrival)) return;
+    this.#parts.orphans.response(response, arrival.source);
+  }
+
+  // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #request(now: number, request: SipMessage, arrival: Arrival): void {
+    this.#counters.requests.value++;
+    const { table, ownership } = this.#parts;
+    const known = table.findServer(request);
+    if (known !== null) {
+      known.receive(now, request);
+      return;
+    }
+    if (request.method === 'CANCEL' && this.#cancelOwn(request, arrival)) return;
+    const isForeign = ownership !== null && arrival.receivedBy === 0 && arrival.source.socket.anycast;
+    if (!isForeign) {
+      this.#unowned(request, arrival);
+      return;
+    }
+    const isAsked = request.method === 'CANCEL' || (request.method === 'ACK' && !this.#isRoutedHere(request));
+    ownership.findOwner(now, request, arrival, isAsked, () => this.#unowned(request, arrival));
+  }
+
+  #cancelOwn(cancel: SipMessage, arrival: Arrival): boolean {
+    const { table, transactions } = this.#parts;
+    const invite = table.findInvite(cancel);
+    if (invite === null || transactions === null) return false;
+    const transaction = transactions.ownerOf(invite);
+    if (transaction === null) return false;
+    if (!transactions.parameters.automaticCancel || !arrival.source.socket.anycast) return false;
+    transactions.cancel(transaction, cancel, arrival.source);
+    return true;
+  }
+
+  /** Nobody owns it: it is new, or it is a CANCEL or an ACK of nothing we know. */
+  #unowned(request: SipMessage, arrival: Arrival): void {
+    const { ownership } = this.#parts;
+    const anycast = ownership !== null && arrival.source.socket.anycast;
+    if (request.method === 'CANCEL' && anycast && this.#parts.table.findInvite(request) === null) {
+      // RFC 3261 9.2: no matching transaction.
+      this.#answer(request, arrival.source, 481);
+      return;
+    }
+    if (request.method === 'ACK' && this.#parts.absorbsAck(request)) return;
+    if (anycast && ownership.handOver(this.#parts.monotonic(), request, arrival)) return;
+    this.#runScript(request, arrival);
+  }
+
+  #runScript(request: SipMessage, arrival: Arrival): void {
+    const context = new MessageContext(request, arrival.source, 'request', { receivedBy: arrival.receivedBy });
+    const result = this.#parts.runMainRoute(context);
+    if (typeof result === 'number') {
+      this.#afterRoute(context);
+      return;
+    }
+    result.then(
+      () => this.#afterRoute(context),
+      (error: unknown) => {
+        this.#broken.value++;
+        this.#parts.log.error('the script ended because of an error', { error: String(error) });
+      },
+    );
+  }
+
+  #afterRoute(context: MessageContext): void {
+    const now = this.#parts.monotonic();
+    for (const hook of this.#parts.hooks.afterRequestRoute) hook(context, now);
+  }
+
+  /** True when the first Route header names us: the request was record-routed by this cluster. */
+  #isRoutedHere(request: SipMessage): boolean {
+    const route = request.topRoute;
+    return route !== null && this.#parts.isMyself(route.host, route.port);
+  }
+
+  // ── what cannot be handled ────────────────────────────────────────────────────────────────────────────────────
+
+  /** RFC 3261 16.3: a request that can be read far enough is answered, everything else dropped and counted. */
+  #refuse(failure: ParseFailure, source: Flow): void {
+    const { partial } = failure;
+    const isResponse = partial !== null && !partial.isRequest;
+    (isResponse ? this.#counters.badReplies : this.#counters.badRequests).value++;
+    this.#parts.log.debug(failure.message, { code: failure.code, address: source.address, port: source.port });
+    if (partial === null || isResponse || partial.method === 'ACK') return;
+    this.#answer(partial, source, failure.status, failure.reason);
+  }
+
+  #answer(request: SipMessage, source: Flow, status: number, reason = reasonPhrase(status)): void {
+    const text = buildResponse(request, {
+      status,
+      reason,
+      toTag: `${this.#parts.nodeId}-stateless`,
+      headers: '',
+      received: source,
+    });
+    this.#parts.send(toBytes(text), source);
+  }
+}
+
+/** RFC 5626 3.5.1 and common practice: CRLF, a NUL or blanks that only keep a NAT binding open. */
+function isKeepAlive(bytes: Uint8Array): boolean {
+  if (bytes.length > 4) return false;
+  for (const byte of bytes) if (byte !== 13 && byte !== 10 && byte !== 0 && byte !== 32) return false;
+  return true;
+}
