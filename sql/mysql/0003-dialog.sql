@@ -1,0 +1,33 @@
+-- Dialogs, one row each. timeout is the Unix time at which the dialog ends by itself.
+CREATE TABLE IF NOT EXISTS dialog (
+  dlg_id BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+  callid CHAR(255) NOT NULL,
+  from_uri CHAR(255) NOT NULL,
+  from_tag CHAR(64) NOT NULL,
+  to_uri CHAR(255) NOT NULL,
+  to_tag CHAR(64) NOT NULL,
+  mangled_from_uri CHAR(255) DEFAULT NULL,
+  mangled_to_uri CHAR(255) DEFAULT NULL,
+  caller_cseq CHAR(11) NOT NULL,
+  callee_cseq CHAR(11) NOT NULL,
+  caller_ping_cseq INT UNSIGNED NOT NULL,
+  callee_ping_cseq INT UNSIGNED NOT NULL,
+  caller_route_set TEXT,
+  callee_route_set TEXT,
+  caller_contact CHAR(255) DEFAULT NULL,
+  callee_contact CHAR(255) DEFAULT NULL,
+  caller_sock CHAR(64) NOT NULL,
+  callee_sock CHAR(64) NOT NULL,
+  state INT UNSIGNED NOT NULL,
+  start_time INT UNSIGNED NOT NULL,
+  timeout INT UNSIGNED NOT NULL,
+  vars BLOB DEFAULT NULL,
+  profiles TEXT,
+  script_flags CHAR(255) DEFAULT NULL,
+  module_flags INT UNSIGNED NOT NULL DEFAULT 0,
+  flags INT UNSIGNED NOT NULL DEFAULT 0,
+  rt_on_answer CHAR(64) DEFAULT NULL,
+  rt_on_timeout CHAR(64) DEFAULT NULL,
+  rt_on_hangup CHAR(64) DEFAULT NULL
+) ENGINE = InnoDB;
+INSERT IGNORE INTO version (table_name, table_version) VALUES ('dialog', 12);

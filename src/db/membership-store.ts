@@ -1,0 +1,133 @@
+/**
+ * Who is in the cluster, and the secret that its members share, as a database says it. Reads the table `clusterer`
+ * with the columns of OpenSIPS and never writes to it; the secret stands in a table of anyvia's own.
+ * What is kept when the database is away is the business of the caller, who polls.
+ */
+
+import { type MemberRow, readMemberRow } from '#db/member-row.ts';
+import type { SqlConnection } from '#db/sql-connection.ts';
+import { Failure } from '#util/failure.ts';
+
+export interface Membership {
+  /** Ordered by cluster and node; disabled members are among them. */
+  readonly members: readonly MemberRow[];
+  /** One DB_MEMBER_… failure for each row that was skipped. */
+  readonly rejected: readonly Failure[];
+}
+
+export interface MembershipStore {
+  /** All rows of the clusters that list this node. An unknown node gives no members. */
+  readMembers(nodeId: number): Promise<Membership | Failure>;
+  /** The secret of a cluster, null when none was laid down yet. */
+  readSecret(clusterId: number): Promise<Buffer | null | Failure>;
+  /** The secret of a cluster: the one that is there, else `proposal` (32 random bytes). First come, first kept. */
+  ensureSecret(clusterId: number, proposal: Uint8Array): Promise<Buffer | Failure>;
+  close(): Promise<void>;
+}
+
+/** OpenSIPS has the same limit; links are all to all. */
+const membersOfClusterMax = 128;
+
+const secretBytes = 32;
+
+const tableName = /^[A-Za-z0-9_]{1,64}$/;
+
+const columns =
+  'id, cluster_id, node_id, url, state, no_ping_retries, priority, sip_addr, flags, description' as const;
+
+/** Membership over SQL; `table` is clusterer's `db_table`. Failures: DB_TABLE_INVALID, at every call. */
+export class SqlMembershipStore implements MembershipStore {
+  readonly #connection: SqlConnection;
+  readonly #table: string;
+
+  constructor(connection: SqlConnection, table = 'clusterer') {
+    this.#connection = connection;
+    this.#table = table;
+  }
+
+  async readMembers(nodeId: number): Promise<Membership | Failure> {
+    // The name becomes part of the statement, where no placeholder can stand.
+    if (!tableName.test(this.#table)) {
+      return new Failure('DB_TABLE_INVALID', `clusterer: db_table "${this.#table}" is no table name`);
+    }
+    const rows = await this.#connection.query(
+      `SELECT ${columns} FROM ${this.#table}
+       WHERE cluster_id IN (SELECT cluster_id FROM ${this.#table} WHERE node_id = ?)
+       ORDER BY cluster_id, node_id, id`,
+      [nodeId],
+    );
+    if (rows instanceof Failure) return withAdvice(rows);
+    const members: MemberRow[] = [];
+    const rejected: Failure[] = [];
+    for (const row of rows) {
+      const member = readMemberRow(row);
+      const problem = member instanceof Failure ? member : conflict(member, members);
+      if (problem !== null) rejected.push(problem);
+      else members.push(member as MemberRow);
+    }
+    return { members, rejected };
+  }
+
+  async readSecret(clusterId: number): Promise<Buffer | null | Failure> {
+    const rows = await this.#connection.query('SELECT secret FROM anyvia_secret WHERE cluster_id = ?', [
+      clusterId,
+    ]);
+    if (rows instanceof Failure) return withAdvice(rows);
+    if (rows.length === 0) return null;
+    const secret = Buffer.from(String(rows[0]!.secret), 'hex');
+    if (secret.length === secretBytes) return secret;
+    return new Failure(
+      'DB_SECRET_INVALID',
+      `${this.#connection.description}: anyvia_secret of cluster ${clusterId} is not ${secretBytes * 2} hex digits`,
+    );
+  }
+
+  async ensureSecret(clusterId: number, proposal: Uint8Array): Promise<Buffer | Failure> {
+    const present = await this.readSecret(clusterId);
+    if (present !== null) return present;
+    const ignore = this.#connection.dialect === 'mysql' ? 'IGNORE' : 'OR IGNORE';
+    const hex = Buffer.from(proposal).toString('hex');
+    const written = await this.#connection.query(
+      `INSERT ${ignore} INTO anyvia_secret (cluster_id, secret) VALUES (?, ?)`,
+      [clusterId, hex],
+    );
+    if (written instanceof Failure) return withAdvice(written);
+    // Another node may have been faster: what stands in the table counts, not the proposal.
+    const secret = await this.readSecret(clusterId);
+    if (secret !== null) return secret;
+    return new Failure('DB_SECRET_INVALID', `${this.#connection.description}: the secret was not kept`);
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+}
+
+/** What makes a well-formed row unusable beside the rows before it. */
+function conflict(member: MemberRow, members: readonly MemberRow[]): Failure | null {
+  const place = `clusterer row id ${member.rowId}`;
+  const cluster = members.filter((other) => other.clusterId === member.clusterId);
+  if (cluster.length >= membersOfClusterMax) {
+    return new Failure(
+      'DB_MEMBER_CONFLICT',
+      `${place}: cluster ${member.clusterId} has more than ${membersOfClusterMax} members; row skipped`,
+    );
+  }
+  for (const other of cluster) {
+    const same = describeClash(member, other);
+    if (same === '') continue;
+    return new Failure('DB_MEMBER_CONFLICT', `${place}: ${same} as row id ${other.rowId}; row skipped`);
+  }
+  return null;
+}
+
+function describeClash(member: MemberRow, other: MemberRow): string {
+  if (other.nodeId === member.nodeId) return `the same node_id ${member.nodeId}`;
+  if (other.host === member.host && other.port === member.port) return `the same url ${member.url}`;
+  return '';
+}
+
+function withAdvice(failure: Failure): Failure {
+  if (failure.code !== 'DB_TABLE_MISSING' && failure.code !== 'DB_DATABASE_MISSING') return failure;
+  return new Failure(failure.code, `${failure.message} (anyvia db create --db URL lays the tables)`);
+}
