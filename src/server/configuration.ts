@@ -1,0 +1,176 @@
+/** What the server reads from a loaded script before anything is opened: sockets, cluster, control socket. */
+
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { parseNodeInfo } from '#cluster/member.ts';
+import type { Member } from '#cluster/member.ts';
+import type { ParameterValues } from '#module/define.ts';
+import type { LoadedScript } from '#module/load.ts';
+import type { SocketDefinition } from '#script/socket-definition.ts';
+import { Failure, isFailure } from '#util/failure.ts';
+import type { LocalSocket } from '#util/socket-address.ts';
+
+export interface ClusterConfiguration {
+  readonly nodeId: number;
+  /** 1: members come from `databaseUrl`. 0: from the script. */
+  readonly fromDatabase: boolean;
+  readonly databaseUrl: string;
+  readonly table: string;
+  /** This node's own entry first; empty when they come from the database. */
+  readonly members: readonly Member[];
+  readonly sharedSecret: string | null;
+  readonly heartbeatMilliseconds: number;
+  /** 0: the table is read on command only. */
+  readonly pollMilliseconds: number;
+  readonly claimBatchMilliseconds: number;
+  /** Cluster whose nodes share the anycast address (`tm_replication_cluster`), 0 = the only one. */
+  readonly clusterId: number;
+  /** `socket=bin:…`: where peers connect to. Null: the address of our own membership row. */
+  readonly listen: { readonly address: string; readonly port: number } | null;
+}
+
+export interface NodeConfiguration {
+  readonly sockets: readonly LocalSocket[];
+  /** By socket index: the address may be shared with other processes of this machine. */
+  readonly reusePort: readonly boolean[];
+  readonly aliases: readonly { readonly host: string; readonly port: number }[];
+  readonly controlSocket: string;
+  readonly logLevel: number;
+  readonly cluster: ClusterConfiguration | null;
+}
+
+const defaultControlSocket = '/run/anyvia/anyvia.sock';
+const defaultSipPort = 5060;
+const defaultBinPort = 5555;
+
+export function readConfiguration(script: LoadedScript, listen: readonly string[]): NodeConfiguration | Failure {
+  const definitions: SocketDefinition[] = [...script.sockets];
+  for (const text of listen) {
+    const definition = readListenOption(text);
+    if (isFailure(definition)) return definition;
+    definitions.push(definition);
+  }
+  const sockets: LocalSocket[] = [];
+  const reusePort: boolean[] = [];
+  for (const definition of definitions) {
+    if (definition.protocol !== 'udp') continue;
+    const addresses = addressesOf(definition.host);
+    if (isFailure(addresses)) return addresses;
+    for (const address of addresses) {
+      sockets.push(localSocket(sockets.length, definition, address));
+      reusePort.push(definition.reusePort);
+    }
+  }
+  if (sockets.length === 0) {
+    return new Failure('SERVER_SOCKET_MISSING', 'the script names no UDP socket: add socket=udp:ADDRESS:5060');
+  }
+  const cluster = readCluster(script, definitions);
+  if (isFailure(cluster)) return cluster;
+  return {
+    sockets,
+    reusePort,
+    aliases: script.aliases,
+    controlSocket: String(script.globals.get('control_socket') ?? defaultControlSocket),
+    logLevel: Number(script.globals.get('log_level') ?? 2),
+    cluster,
+  };
+}
+
+function localSocket(index: number, definition: SocketDefinition, address: string): LocalSocket {
+  const port = definition.port === 0 ? defaultSipPort : definition.port;
+  return {
+    index,
+    protocol: 'udp',
+    address,
+    port,
+    advertisedAddress: definition.advertisedHost === '' ? address : definition.advertisedHost,
+    advertisedPort: definition.advertisedPort === 0 ? port : definition.advertisedPort,
+    anycast: definition.anycast,
+    tag: definition.tag,
+  };
+}
+
+/** `-l udp:IP:PORT`, as `opensips -l`. */
+function readListenOption(text: string): SocketDefinition | Failure {
+  const match = /^(?:(udp):)?(\[[0-9a-fA-F:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(text);
+  const port = Number(match?.[3] ?? 0);
+  if (match === null || port > 65_535) {
+    return new Failure('SERVER_LISTEN_INVALID', `-l ${text}: expected udp:ADDRESS:PORT`);
+  }
+  const host = (match[2] ?? '').replace(/^\[|\]$/g, '');
+  return {
+    protocol: 'udp',
+    host,
+    port,
+    anycast: false,
+    reusePort: false,
+    advertisedHost: '',
+    advertisedPort: 0,
+    tag: '',
+  };
+}
+
+/** An address, every address of an interface, or every address of the machine (`*`). */
+function addressesOf(host: string): string[] | Failure {
+  if (isIP(host) !== 0) return [host];
+  const interfaces = networkInterfaces();
+  if (host === '*') return ['0.0.0.0'];
+  const named = interfaces[host];
+  if (named !== undefined) return named.map((entry) => entry.address);
+  if (host === 'localhost') return ['127.0.0.1'];
+  return new Failure('SERVER_SOCKET_UNKNOWN', `socket=udp:${host}: neither an address nor an interface of this machine`);
+}
+
+function readCluster(
+  script: LoadedScript,
+  definitions: readonly SocketDefinition[],
+): ClusterConfiguration | Failure | null {
+  const parameters = parametersOf(script, 'clusterer');
+  if (parameters === null) return null;
+  const fromDatabase = Number(parameters.db_mode) !== 0;
+  const members: Member[] = [];
+  for (const text of nodeInfos(parameters)) {
+    const member = parseNodeInfo(text);
+    if (isFailure(member)) return member;
+    members.push(member);
+  }
+  const nodeId = Number(parameters.my_node_id) > 0 ? Number(parameters.my_node_id) : (members[0]?.nodeId ?? 0);
+  if (nodeId < 1) {
+    return new Failure('SERVER_NODE_ID_MISSING', 'clusterer: set my_node_id to the id of this node (1 or more)');
+  }
+  const databaseUrl = String(parameters.db_url ?? script.globals.get('db_default_url') ?? '');
+  if (fromDatabase && databaseUrl === '') {
+    return new Failure('SERVER_DATABASE_MISSING', 'clusterer: set db_url, or db_mode 0 and my_node_info');
+  }
+  if (!fromDatabase && members.length === 0) {
+    return new Failure('SERVER_NODE_INFO_MISSING', 'clusterer: db_mode 0 needs my_node_info');
+  }
+  const bin = definitions.find((definition) => definition.protocol === 'bin' || definition.protocol === 'bins');
+  return {
+    nodeId,
+    fromDatabase,
+    databaseUrl,
+    table: String(parameters.db_table),
+    members: fromDatabase ? [] : members,
+    sharedSecret: parameters.shared_secret === null ? null : String(parameters.shared_secret),
+    heartbeatMilliseconds: Number(parameters.ping_interval) * 1000,
+    pollMilliseconds: Number(parameters.membership_interval) * 1000,
+    claimBatchMilliseconds: Number(parameters.claim_batch_interval),
+    clusterId: Number(parametersOf(script, 'tm')?.tm_replication_cluster ?? 0),
+    listen: bin === undefined ? null : { address: bin.host, port: bin.port === 0 ? binPort(script) : bin.port },
+  };
+}
+
+function nodeInfos(parameters: ParameterValues): string[] {
+  const own = parameters.my_node_info;
+  const neighbours = (parameters.neighbor_node_info ?? []) as readonly string[];
+  return [...(own === null || own === undefined ? [] : [String(own)]), ...neighbours.map(String)];
+}
+
+function binPort(script: LoadedScript): number {
+  return Number(parametersOf(script, 'proto_bin')?.bin_port ?? defaultBinPort);
+}
+
+function parametersOf(script: LoadedScript, name: string): ParameterValues | null {
+  return script.modules.find((entry) => entry.declaration.name === name)?.parameters ?? null;
+}

@@ -1,0 +1,61 @@
+/**
+ * Changes to a message, kept as offsets into its text and applied once, when it leaves. What no edit touches leaves
+ * byte-identical.
+ */
+
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+  readonly order: number;
+}
+
+export class MessageEdits {
+  #edits: Edit[] = [];
+
+  get count(): number {
+    return this.#edits.length;
+  }
+
+  /** Several inserts at one offset stand in the order in which they were made. */
+  insert(offset: number, text: string): void {
+    this.#edits.push({ start: offset, end: offset, text, order: this.#edits.length });
+  }
+
+  remove(start: number, end: number): void {
+    this.#edits.push({ start, end, text: '', order: this.#edits.length });
+  }
+
+  replace(start: number, end: number, text: string): void {
+    this.#edits.push({ start, end, text, order: this.#edits.length });
+  }
+
+  /** True when the range, or a part of it, was removed or replaced already. */
+  touches(start: number, end: number): boolean {
+    return this.#edits.some((edit) => edit.start < end && edit.end > start);
+  }
+
+  clone(): MessageEdits {
+    const copy = new MessageEdits();
+    if (this.#edits.length > 0) copy.#edits = this.#edits.slice();
+    return copy;
+  }
+
+  /** The part of `text` from `from` to `to` with the edits in it applied. Overlapping removals merge. */
+  apply(text: string, from = 0, to = text.length): string {
+    if (this.#edits.length === 0) return text.slice(from, to);
+    const edits = this.#edits.filter((edit) => edit.start >= from && edit.end <= to);
+    edits.sort((a, b) => a.start - b.start || a.order - b.order);
+    let result = '';
+    let position = from;
+    for (const edit of edits) {
+      if (edit.start > position) {
+        result += text.slice(position, edit.start);
+        position = edit.start;
+      }
+      result += edit.text;
+      if (edit.end > position) position = edit.end;
+    }
+    return result + text.slice(position, to);
+  }
+}

@@ -1,0 +1,112 @@
+/** The header fields that anyvia looks at, as small numbers. Compact forms (RFC 3261 7.3.3) are the same header. */
+
+export const headerNames = {
+  other: 0,
+  via: 1,
+  from: 2,
+  to: 3,
+  callId: 4,
+  cseq: 5,
+  contact: 6,
+  route: 7,
+  recordRoute: 8,
+  maxForwards: 9,
+  contentLength: 10,
+  contentType: 11,
+  expires: 12,
+  require: 13,
+  proxyRequire: 14,
+  supported: 15,
+  authorization: 16,
+  proxyAuthorization: 17,
+  path: 18,
+  event: 19,
+  userAgent: 20,
+  wwwAuthenticate: 21,
+  proxyAuthenticate: 22,
+  minExpires: 23,
+  timestamp: 24,
+  subject: 25,
+  allow: 26,
+  unsupported: 27,
+} as const;
+
+export type HeaderName = (typeof headerNames)[keyof typeof headerNames];
+
+const byText: Readonly<Record<string, HeaderName>> = {
+  via: 1,
+  v: 1,
+  from: 2,
+  f: 2,
+  to: 3,
+  t: 3,
+  'call-id': 4,
+  i: 4,
+  cseq: 5,
+  contact: 6,
+  m: 6,
+  route: 7,
+  'record-route': 8,
+  'max-forwards': 9,
+  'content-length': 10,
+  l: 10,
+  'content-type': 11,
+  c: 11,
+  expires: 12,
+  require: 13,
+  'proxy-require': 14,
+  supported: 15,
+  k: 15,
+  authorization: 16,
+  'proxy-authorization': 17,
+  path: 18,
+  event: 19,
+  o: 19,
+  'user-agent': 20,
+  'www-authenticate': 21,
+  'proxy-authenticate': 22,
+  'min-expires': 23,
+  timestamp: 24,
+  subject: 25,
+  s: 25,
+  allow: 26,
+  unsupported: 27,
+};
+
+/** Spellings that senders really use: found without making a lower-case copy. */
+const byExactText = new Map<string, HeaderName>();
+for (const [text, header] of Object.entries(byText)) {
+  byExactText.set(text, header);
+  byExactText.set(
+    text.replace(/(^|-)([a-z])/g, (_all, dash: string, letter: string) => dash + letter.toUpperCase()),
+    header,
+  );
+}
+byExactText.set('Call-ID', 4);
+byExactText.set('CSeq', 5);
+byExactText.set('WWW-Authenticate', 21);
+
+/** Other compact forms, for finding a header by name that has no number. */
+const longNames: Readonly<Record<string, string>> = {
+  e: 'content-encoding',
+  r: 'refer-to',
+  b: 'referred-by',
+  u: 'allow-events',
+  a: 'accept-contact',
+  j: 'reject-contact',
+  d: 'request-disposition',
+  x: 'session-expires',
+  y: 'identity',
+  n: 'identity-info',
+};
+
+/** The number of a header name as it stands in a message; 0 for all that have none. */
+export function headerOf(name: string): HeaderName {
+  return byExactText.get(name) ?? byText[name.toLowerCase()] ?? 0;
+}
+
+/** Lower case, compact forms spelled out: two names mean the same header when this is equal. */
+export function canonicalName(name: string): string {
+  const lower = name.toLowerCase();
+  return longNames[lower] ?? lower;
+}

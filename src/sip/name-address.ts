@@ -1,0 +1,78 @@
+/** name-addr and addr-spec values: From, To, Contact, Route and their like (RFC 3261 20.10). */
+
+import { findParameter, quotedEnd } from '#sip/parameters.ts';
+
+export class NameAddress {
+  /** Without quotes; '' when absent. */
+  readonly display: string;
+  /** URI text without the angle brackets; `*` for the Contact of that name. */
+  readonly uri: string;
+  /** Header parameters, beginning with `;`, or ''. */
+  readonly parameters: string;
+
+  constructor(display: string, uri: string, parameters: string) {
+    this.display = display;
+    this.uri = uri;
+    this.parameters = parameters;
+  }
+
+  /** '' when absent. */
+  get tag(): string {
+    return this.parameters === '' ? '' : (findParameter(this.parameters, 'tag') ?? '');
+  }
+
+  parameter(name: string): string | null {
+    return findParameter(this.parameters, name);
+  }
+}
+
+/** One value; null when it cannot be read. */
+export function parseNameAddress(text: string): NameAddress | null {
+  let display = '';
+  let open: number;
+  if (text.charCodeAt(0) === 34) {
+    const end = quotedEnd(text, 0);
+    display = text.slice(1, end - 1).replace(/\\(.)/g, '$1');
+    open = text.indexOf('<', end);
+    if (open === -1) return null;
+  } else {
+    open = text.indexOf('<');
+    if (open === -1) return addressOnly(text);
+    if (open > 0) display = text.slice(0, open).trim();
+  }
+  const close = text.indexOf('>', open);
+  if (close === -1 || close === open + 1) return null;
+  const semicolon = close + 1 === text.length ? -1 : text.indexOf(';', close);
+  return new NameAddress(
+    display,
+    text.slice(open + 1, close).trim(),
+    semicolon === -1 ? '' : text.slice(semicolon),
+  );
+}
+
+/** RFC 3261 20.10: without angle brackets, parameters behind the URI belong to the header. */
+function addressOnly(text: string): NameAddress | null {
+  const semicolon = text.indexOf(';');
+  const uri = (semicolon === -1 ? text : text.slice(0, semicolon)).trim();
+  if (uri === '' || (uri !== '*' && !uri.includes(':'))) return null;
+  return new NameAddress('', uri, semicolon === -1 ? '' : text.slice(semicolon));
+}
+
+/** Offsets of the elements of a comma list: quoted strings and angle brackets hide commas. */
+export function splitList(text: string): { start: number; end: number }[] {
+  const elements: { start: number; end: number }[] = [];
+  let start = 0;
+  let depth = 0;
+  for (let position = 0; position < text.length; position++) {
+    const code = text.charCodeAt(position);
+    if (code === 34) position = quotedEnd(text, position) - 1;
+    else if (code === 60) depth++;
+    else if (code === 62) depth--;
+    else if (code === 44 && depth <= 0) {
+      elements.push({ start, end: position });
+      start = position + 1;
+    }
+  }
+  elements.push({ start, end: text.length });
+  return elements;
+}

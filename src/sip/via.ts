@@ -1,0 +1,58 @@
+/** The Via header field (RFC 3261 20.42). */
+
+import { parseHostPort } from '#sip/host-port.ts';
+import { findParameter } from '#sip/parameters.ts';
+
+export class Via {
+  /** `UDP`, `TCP`…, upper case. */
+  readonly protocol: string;
+  readonly host: string;
+  /** 0 = absent. */
+  readonly port: number;
+  /** Text beginning with `;`, or ''. */
+  readonly parameters: string;
+  readonly branch: string;
+
+  constructor(protocol: string, host: string, port: number, parameters: string) {
+    this.protocol = protocol;
+    this.host = host;
+    this.port = port;
+    this.parameters = parameters;
+    this.branch = findParameter(parameters, 'branch') ?? '';
+  }
+
+  /** null absent */
+  get received(): string | null {
+    return this.parameter('received');
+  }
+
+  /** RFC 3581: null absent, '' without a value. */
+  get rport(): string | null {
+    return this.parameter('rport');
+  }
+
+  parameter(name: string): string | null {
+    return findParameter(this.parameters, name);
+  }
+}
+
+/** One Via value; null when it cannot be read. */
+export function parseVia(value: string): Via | null {
+  // SIP/2.0/UDP host:port;parameters — blanks are allowed around the slashes (RFC 4475 3.1.1.1).
+  let start: number;
+  if (value.startsWith('SIP/2.0/')) start = 8;
+  else {
+    const lead = /^SIP\s*\/\s*2\.0\s*\/\s*/i.exec(value);
+    if (lead === null) return null;
+    start = lead[0].length;
+  }
+  let blank = start;
+  while (blank < value.length && value.charCodeAt(blank) > 32) blank++;
+  if (blank === start || blank === value.length) return null;
+  let end = value.indexOf(';', blank);
+  if (end === -1) end = value.length;
+  const sentBy = parseHostPort(value.slice(blank + 1, end).trim());
+  if (sentBy === null) return null;
+  const protocol = value.slice(start, blank);
+  return new Via(protocol === 'UDP' ? 'UDP' : protocol.toUpperCase(), sentBy.host, sentBy.port, value.slice(end));
+}
