@@ -4,7 +4,7 @@
  * name `#layer/file.ts`.) dist/package.json maps those names to the .js files.
  */
 
-import { chmodSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -23,5 +23,4 @@ writeFileSync(
   join(target, 'package.json'),
   `${JSON.stringify({ type: 'module', imports: { '#*.ts': './*.js' } })}\n`,
 );
-chmodSync(join(target, 'main.js'), 0o755);
 console.log(`dist: ${sources.length} files`);
