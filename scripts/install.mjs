@@ -48,7 +48,9 @@ function reasonToInstall() {
 const reason = reasonToInstall();
 if (reason !== '') {
   console.log(`Installing packages: ${reason}.`);
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: 'inherit' });
+  // Not `npm ci`: it refuses a lock file that leaves out the binaries of machines this program does not run on.
+  const parameters = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+  const npm = spawnSync('npm', parameters, { cwd: root, stdio: 'inherit' });
   if (npm.error) console.error(`npm could not be started: ${npm.error.message}`);
   if (npm.status !== 0) process.exit(npm.status ?? 1);
 }
