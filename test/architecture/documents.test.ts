@@ -54,7 +54,7 @@ describe('README and pages', () => {
         expect(help.stdout, `anyvia ${key}`).toContain(`Usage: anyvia ${key}`);
         helpOf.set(key, help.stdout);
       }
-      for (const word of words.filter((candidate) => candidate.startsWith('-'))) {
+      for (const word of words.filter((candidate) => /^--?[a-z]/.test(candidate))) {
         expect(helpOf.get(key), `option ${word} of anyvia ${key}`).toMatch(
           new RegExp(`(^|[\\s,])${word.split('=')[0]}\\b`),
         );
@@ -123,7 +123,7 @@ describe('systemd units', () => {
       const text = read(unit);
       for (const line of ['Type=notify', 'NotifyAccess=all', 'TimeoutStopSec=']) expect(text).toContain(line);
       expect(text).toMatch(/^ExecStop=\S*anyvia drain /m);
-      expect(text).toMatch(/^ExecReload=\S*anyvia reload /m);
+      expect(text).toMatch(/^ExecReload=\S*anyvia reload$/m);
       expect(text).toMatch(/^RestartPreventExitStatus=78$/m);
     },
   );
