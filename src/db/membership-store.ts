@@ -30,32 +30,42 @@ const membersOfClusterMax = 128;
 
 const secretBytes = 32;
 
-const tableName = /^[A-Za-z0-9_]{1,64}$/;
+const sqlName = /^[A-Za-z0-9_]{1,64}$/;
 
-const columns =
-  'id, cluster_id, node_id, url, state, no_ping_retries, priority, sip_addr, flags, description' as const;
+const columns = [
+  'id',
+  'cluster_id',
+  'node_id',
+  'url',
+  'state',
+  'no_ping_retries',
+  'priority',
+  'sip_addr',
+  'flags',
+  'description',
+] as const;
 
-/** Membership over SQL; `table` is clusterer's `db_table`. Failures: DB_TABLE_INVALID, at every call. */
+export interface MembershipNames {
+  /** clusterer's `db_table`. */
+  readonly table?: string;
+  /** Column of version 4 → its name here (`id_col`, `cluster_id_col` …); absent ones have their own. */
+  readonly columns?: Readonly<Partial<Record<(typeof columns)[number], string>>>;
+}
+
+/** Membership over SQL. Failures of readMembers: DB_NAME_INVALID and those of the connection. */
 export class SqlMembershipStore implements MembershipStore {
   readonly #connection: SqlConnection;
-  readonly #table: string;
+  readonly #names: MembershipNames;
 
-  constructor(connection: SqlConnection, table = 'clusterer') {
+  constructor(connection: SqlConnection, names: MembershipNames = {}) {
     this.#connection = connection;
-    this.#table = table;
+    this.#names = names;
   }
 
   async readMembers(nodeId: number): Promise<Membership | Failure> {
-    // The name becomes part of the statement, where no placeholder can stand.
-    if (!tableName.test(this.#table)) {
-      return new Failure('DB_TABLE_INVALID', `clusterer: db_table "${this.#table}" is no table name`);
-    }
-    const rows = await this.#connection.query(
-      `SELECT ${columns} FROM ${this.#table}
-       WHERE cluster_id IN (SELECT cluster_id FROM ${this.#table} WHERE node_id = ?)
-       ORDER BY cluster_id, node_id, id`,
-      [nodeId],
-    );
+    const statement = this.#statement();
+    if (statement instanceof Failure) return statement;
+    const rows = await this.#connection.query(statement, [nodeId]);
     if (rows instanceof Failure) return withAdvice(rows);
     const members: MemberRow[] = [];
     const rejected: Failure[] = [];
@@ -100,6 +110,21 @@ export class SqlMembershipStore implements MembershipStore {
 
   close(): Promise<void> {
     return this.#connection.close();
+  }
+
+  #statement(): string | Failure {
+    const table = this.#names.table ?? 'clusterer';
+    const nameOf = (column: (typeof columns)[number]): string => this.#names.columns?.[column] ?? column;
+    // Names become part of the statement, where no placeholder can stand.
+    const wrong = [table, ...columns.map(nameOf)].find((name) => !sqlName.test(name));
+    if (wrong !== undefined) {
+      return new Failure('DB_NAME_INVALID', `clusterer: "${wrong}" is no name of a table or column`);
+    }
+    const cluster = nameOf('cluster_id');
+    const node = nameOf('node_id');
+    return `SELECT ${columns.map((column) => `${nameOf(column)} AS ${column}`).join(', ')} FROM ${table}
+      WHERE ${cluster} IN (SELECT ${cluster} FROM ${table} WHERE ${node} = ?)
+      ORDER BY ${cluster}, ${node}, ${nameOf('id')}`;
   }
 }
 

@@ -123,11 +123,33 @@ for (const provider of providers) {
       expect(messages.join('\n')).toMatch(/row id 15: node_id is 0/);
     });
 
-    it('refuses a db_table that is no table name', async () => {
-      const outcome = await new SqlMembershipStore(connection, 'clusterer; DROP TABLE version').readMembers(
-        1,
+    it('reads a table with other names, as the script gives them', async () => {
+      must(await connection.query('DROP TABLE IF EXISTS nodes'));
+      must(
+        await connection.query(`CREATE TABLE nodes (no INTEGER, cluster_id INTEGER, node INTEGER, address CHAR(64),
+          state INTEGER, no_ping_retries INTEGER, priority INTEGER, sip_addr CHAR(64), flags CHAR(64), note CHAR(64))`),
       );
-      expect(outcome).toMatchObject({ code: 'DB_TABLE_INVALID' });
+      must(
+        await connection.query(
+          "INSERT INTO nodes VALUES (5, 1, 3, 'bin:10.0.0.3', 1, 3, 50, NULL, NULL, 'x')",
+        ),
+      );
+      const columns = { id: 'no', node_id: 'node', url: 'address', description: 'note' };
+      const renamed = new SqlMembershipStore(connection, { table: 'nodes', columns });
+      expect(must(await renamed.readMembers(3)).members).toMatchObject([
+        { rowId: 5, nodeId: 3, host: '10.0.0.3', description: 'x' },
+      ]);
+    });
+
+    it('refuses a name that is none', async () => {
+      const table = 'clusterer; DROP TABLE version';
+      expect(await new SqlMembershipStore(connection, { table }).readMembers(1)).toMatchObject({
+        code: 'DB_NAME_INVALID',
+      });
+      const columns = { url: 'url, (SELECT secret FROM anyvia_secret)' };
+      expect(await new SqlMembershipStore(connection, { columns }).readMembers(1)).toMatchObject({
+        code: 'DB_NAME_INVALID',
+      });
     });
 
     it('keeps the first secret of a cluster and gives it to every node', async () => {
