@@ -3,35 +3,21 @@
  * A bad row costs that row alone: the others stay members.
  */
 
+import { type Member, parseBinUrl } from '#cluster/member.ts';
 import type { SqlRow } from '#db/sql-connection.ts';
 import { Failure } from '#util/failure.ts';
 
-export interface MemberRow {
+export interface MemberRow extends Member {
   /** Key of the row, for messages. */
   readonly rowId: number;
-  readonly clusterId: number;
-  readonly nodeId: number;
   /** As it stands in the table. */
   readonly url: string;
   /** True for `bins:`, the channel over TLS. */
   readonly secure: boolean;
-  /** Name or IP text without brackets. */
-  readonly host: string;
-  readonly port: number;
-  /** Column `state`: false = switched off by the operator. */
-  readonly enabled: boolean;
-  readonly pingRetries: number;
-  /** Lower is preferred among equal paths. */
-  readonly priority: number;
-  /** '' when unset. */
-  readonly sipAddress: string;
+  /** Column `flags`: `seed`. */
   readonly seed: boolean;
-  readonly description: string;
 }
 
-/** Ports of OpenSIPS's proto_bin and proto_bins. */
-const binPort = 5555;
-const binsPort = 5556;
 /** What the column's type holds. */
 const nodeIdMax = 2_147_483_647;
 
@@ -46,8 +32,8 @@ export function readMemberRow(row: SqlRow): MemberRow | Failure {
   if (nodeId === null || nodeId < 1 || nodeId > nodeIdMax) {
     return invalid(place, 'node_id', row.node_id, `a number from 1 to ${nodeIdMax}`);
   }
-  const address = parseBinUrl(text(row.url));
-  if (address === null) return invalid(place, 'url', row.url, 'bin:HOST[:PORT] or bins:HOST[:PORT]');
+  const bin = parseBinUrl(text(row.url));
+  if (bin instanceof Failure) return invalid(place, 'url', row.url, 'bin:HOST[:PORT] or bins:HOST[:PORT]');
   const state = integer(row.state);
   if (state !== 0 && state !== 1) return invalid(place, 'state', row.state, '1 (enabled) or 0 (disabled)');
   const pingRetries = integer(row.no_ping_retries);
@@ -61,7 +47,7 @@ export function readMemberRow(row: SqlRow): MemberRow | Failure {
     clusterId,
     nodeId,
     url: text(row.url),
-    ...address,
+    ...bin,
     enabled: state === 1,
     pingRetries,
     priority,
@@ -69,26 +55,6 @@ export function readMemberRow(row: SqlRow): MemberRow | Failure {
     seed: text(row.flags).startsWith('seed'),
     description: text(row.description),
   };
-}
-
-/** `bin:HOST[:PORT]`, `bins:…`, or without a scheme; IPv6 with or without brackets. Null when it is none of these. */
-export function parseBinUrl(url: string): Pick<MemberRow, 'secure' | 'host' | 'port'> | null {
-  const scheme = /^bins?:/i.exec(url)?.[0].toLowerCase() ?? '';
-  const secure = scheme === 'bins:';
-  const rest = url.slice(scheme.length).replace(/^\/\//, '');
-  const defaultPort = secure ? binsPort : binPort;
-  if (isIpv6(rest)) return { secure, host: rest, port: defaultPort };
-  const parts = /^(?:\[([^\]]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(rest);
-  if (parts === null) return null;
-  if (parts[1] !== undefined && !isIpv6(parts[1])) return null;
-  const port = parts[3] === undefined ? defaultPort : Number(parts[3]);
-  if (port < 1 || port > 65535) return null;
-  return { secure, host: parts[1] ?? parts[2]!, port };
-}
-
-/** Near enough to tell it from a name with a port; the exact grammar is checked by whoever connects. */
-function isIpv6(host: string): boolean {
-  return /^[0-9a-f.]*:[0-9a-f.:]*:[0-9a-f.:]*$/i.test(host);
 }
 
 function integer(value: unknown): number | null {

@@ -148,7 +148,7 @@ function conflict(member: MemberRow, members: readonly MemberRow[]): Failure | n
 
 function describeClash(member: MemberRow, other: MemberRow): string {
   if (other.nodeId === member.nodeId) return `the same node_id ${member.nodeId}`;
-  if (other.host === member.host && other.port === member.port) return `the same url ${member.url}`;
+  if (other.address === member.address && other.port === member.port) return `the same url ${member.url}`;
   return '';
 }
 

@@ -89,7 +89,7 @@ for (const provider of providers) {
           clusterId: 1,
           nodeId: 1,
           secure: false,
-          host: '10.10.0.1',
+          address: '10.10.0.1',
           port: 5566,
           enabled: true,
           pingRetries: 3,
@@ -98,7 +98,7 @@ for (const provider of providers) {
           seed: false,
           description: '',
         },
-        { nodeId: 2, secure: true, host: 'fd00::2', port: 5556, enabled: false, seed: true },
+        { nodeId: 2, secure: true, address: 'fd00::2', port: 5556, enabled: false, seed: true },
       ]);
     });
 
@@ -137,7 +137,7 @@ for (const provider of providers) {
       const columns = { id: 'no', node_id: 'node', url: 'address', description: 'note' };
       const renamed = new SqlMembershipStore(connection, { table: 'nodes', columns });
       expect(must(await renamed.readMembers(3)).members).toMatchObject([
-        { rowId: 5, nodeId: 3, host: '10.0.0.3', description: 'x' },
+        { rowId: 5, nodeId: 3, address: '10.0.0.3', description: 'x' },
       ]);
     });
 

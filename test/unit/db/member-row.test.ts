@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseBinUrl, readMemberRow } from '#db/member-row.ts';
+import { readMemberRow } from '#db/member-row.ts';
 import { Failure } from '#util/failure.ts';
 
 const good = {
@@ -14,27 +14,6 @@ const good = {
   flags: 'seed',
   description: null,
 };
-
-describe('parseBinUrl', () => {
-  it.each([
-    ['bin:10.0.0.1', { secure: false, host: '10.0.0.1', port: 5555 }],
-    ['bin:10.0.0.1:5566', { secure: false, host: '10.0.0.1', port: 5566 }],
-    ['BINS:node-1.example.net', { secure: true, host: 'node-1.example.net', port: 5556 }],
-    ['bin://10.0.0.1:5566', { secure: false, host: '10.0.0.1', port: 5566 }],
-    ['10.0.0.1:5566', { secure: false, host: '10.0.0.1', port: 5566 }],
-    ['bin:[fd00::1]:5566', { secure: false, host: 'fd00::1', port: 5566 }],
-    ['bin:fd00::1', { secure: false, host: 'fd00::1', port: 5555 }],
-  ])('reads %s', (url, expected) => {
-    expect(parseBinUrl(url)).toEqual(expected);
-  });
-
-  it.each(['', 'bin:', 'bin:host:', 'bin:host:0', 'bin:host:65536', 'udp:host', 'bin:[10.0.0.1]', 'bin:a b'])(
-    'refuses "%s"',
-    (url) => {
-      expect(parseBinUrl(url)).toBeNull();
-    },
-  );
-});
 
 describe('readMemberRow', () => {
   it('reads a row as MySQL gives it', () => {
