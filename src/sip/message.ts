@@ -156,7 +156,8 @@ export class SipMessage {
   }
 
   get topVia(): Via {
-    if (this.#topVia === null) this.#topVia = parseVia(firstElement(this.firstValue(headerNames.via))) ?? noVia;
+    if (this.#topVia === null)
+      this.#topVia = parseVia(firstElement(this.firstValue(headerNames.via))) ?? noVia;
     return this.#topVia;
   }
 
@@ -261,14 +262,16 @@ export function parseMessage(text: string): SipMessage | ParseFailure {
     if (position >= text.length) return new ParseFailure('SIP_MESSAGE_TRUNCATED', 'the headers have no end');
     const code = text.charCodeAt(position);
     if (code === 13 || code === 10) break;
-    if (line >= headerLinesMax) return new ParseFailure('SIP_MESSAGE_HEADERS_TOO_MANY', 'too many header lines');
+    if (line >= headerLinesMax)
+      return new ParseFailure('SIP_MESSAGE_HEADERS_TOO_MANY', 'too many header lines');
     const end = indexLine(text, position, line);
     if (end === -1) return new ParseFailure('SIP_HEADER_INVALID', `header line ${line + 1} cannot be read`);
     position = end;
     line++;
   }
   scratch[line * stride + 4] = position;
-  const bodyStart = position + (text.charCodeAt(position) === 13 && text.charCodeAt(position + 1) === 10 ? 2 : 1);
+  const bodyStart =
+    position + (text.charCodeAt(position) === 13 && text.charCodeAt(position + 1) === 10 ? 2 : 1);
   const message = new SipMessage(text, start, scratch.slice(0, (line + 1) * stride), line, bodyStart);
   return checkMessage(message) ?? message;
 }
@@ -351,7 +354,8 @@ function checkMessage(message: SipMessage): ParseFailure | null {
   if (line !== -1) {
     const length = message.contentLength;
     // RFC 3261 18.3: a datagram shorter than its Content-Length is an error.
-    if (length < 0 || message.bodyStart + length > message.text.length) return partial('Invalid Content-Length');
+    if (length < 0 || message.bodyStart + length > message.text.length)
+      return partial('Invalid Content-Length');
   }
   if (message.isRequest && message.requestUri === '') return partial('Invalid Request-URI');
   return null;
@@ -364,7 +368,7 @@ export function isToken(text: string): boolean {
     const code = text.charCodeAt(position);
     const letter = code | 32;
     if ((letter >= 97 && letter <= 122) || (code >= 48 && code <= 57)) continue;
-    if ('-.!%*_+`\'~'.indexOf(text[position]!) === -1) return false;
+    if ("-.!%*_+`'~".indexOf(text[position]!) === -1) return false;
   }
   return true;
 }

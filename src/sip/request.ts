@@ -28,7 +28,10 @@ export function buildRequest(parts: RequestParts): string {
 
 /** RFC 3261 9.1: same Request-URI, top Via, From, To, Call-ID, CSeq number and Route as the INVITE we sent. */
 export function buildCancel(sent: SipMessage, extraHeaders = ''): string {
-  return buildRequest({ ...sameDialogParts(sent, 'CANCEL', extraHeaders), to: sent.firstValue(headerNames.to) });
+  return buildRequest({
+    ...sameDialogParts(sent, 'CANCEL', extraHeaders),
+    to: sent.firstValue(headerNames.to),
+  });
 }
 
 /** RFC 3261 17.1.1.3: as the INVITE we sent, with the To of the response. */

@@ -22,7 +22,11 @@ export function buildResponse(request: SipMessage, parts: ResponseParts): string
   const { status } = parts;
   let text = `SIP/2.0 ${status} ${parts.reason}\r\n`;
   let isTop = true;
-  for (let line = request.find(headerNames.via); line !== -1; line = request.find(headerNames.via, line + 1)) {
+  for (
+    let line = request.find(headerNames.via);
+    line !== -1;
+    line = request.find(headerNames.via, line + 1)
+  ) {
     const value = request.value(line);
     text += `Via: ${isTop && parts.received !== undefined ? stampVia(request, value, parts.received) : value}\r\n`;
     isTop = false;

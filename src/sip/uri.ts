@@ -126,9 +126,18 @@ export function parseUri(text: string): SipUri | Failure {
 function parseTel(text: string, colon: number): SipUri | Failure {
   const semicolon = text.indexOf(';');
   const number = text.slice(colon + 1, semicolon === -1 ? undefined : semicolon);
-  if (number === '' || !/^[+0-9a-fA-F*#().\-]+$/.test(number)) return problem(text);
+  if (number === '' || !/^[+0-9a-fA-F*#().-]+$/.test(number)) return problem(text);
   const parameters = semicolon === -1 ? '' : text.slice(semicolon);
-  return new SipUri({ text, scheme: 'tel', user: number, password: '', host: '', port: 0, parameters, headers: '' });
+  return new SipUri({
+    text,
+    scheme: 'tel',
+    user: number,
+    password: '',
+    host: '',
+    port: 0,
+    parameters,
+    headers: '',
+  });
 }
 
 function hasBlank(text: string): boolean {
@@ -139,7 +148,9 @@ function hasBlank(text: string): boolean {
 /** `%41` → `A`; an incomplete escape stays as it is. */
 export function unescapeUri(text: string): string {
   if (!text.includes('%')) return text;
-  return text.replace(/%([0-9a-fA-F]{2})/g, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return text.replace(/%([0-9a-fA-F]{2})/g, (_all, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
 }
 
 /** Parameters that make two URIs different when only one of them has it (RFC 3261 19.1.4). */
@@ -151,13 +162,16 @@ export function equalUris(first: string, second: string): boolean {
   const a = parseUri(first);
   const b = parseUri(second);
   if (a instanceof Failure || b instanceof Failure) return false;
-  if (a.scheme !== b.scheme || unescapeUri(a.user) !== unescapeUri(b.user) || a.password !== b.password) return false;
+  if (a.scheme !== b.scheme || unescapeUri(a.user) !== unescapeUri(b.user) || a.password !== b.password)
+    return false;
   if (a.host.toLowerCase() !== b.host.toLowerCase() || a.port !== b.port) return false;
   return equalParameters(a, b) && equalHeaders(a.headers, b.headers);
 }
 
 function equalParameters(a: SipUri, b: SipUri): boolean {
-  const names = new Set([...listParameters(a.parameters), ...listParameters(b.parameters)].map((p) => p.name.toLowerCase()));
+  const names = new Set(
+    [...listParameters(a.parameters), ...listParameters(b.parameters)].map((p) => p.name.toLowerCase()),
+  );
   for (const name of names) {
     const left = a.parameter(name);
     const right = b.parameter(name);

@@ -54,5 +54,10 @@ export function parseVia(value: string): Via | null {
   const sentBy = parseHostPort(value.slice(blank + 1, end).trim());
   if (sentBy === null) return null;
   const protocol = value.slice(start, blank);
-  return new Via(protocol === 'UDP' ? 'UDP' : protocol.toUpperCase(), sentBy.host, sentBy.port, value.slice(end));
+  return new Via(
+    protocol === 'UDP' ? 'UDP' : protocol.toUpperCase(),
+    sentBy.host,
+    sentBy.port,
+    value.slice(end),
+  );
 }

@@ -1,0 +1,240 @@
+/**
+ * The four state machines of RFC 3261 17 with RFC 6026, as total tables: a missing cell does not compile. Leaving a
+ * state stops its timers unless the row keeps them. `docs/transactions.md` is printed from these tables.
+ * Written for an unreliable transport: over UDP Timers D, I, J and K are not zero.
+ */
+
+export type TimerName = 'A' | 'B' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'J' | 'K' | 'L' | 'M';
+
+export type ClientAction = 'pass' | 'resend' | 'acknowledge' | 'timeout' | 'transportError';
+export type ServerAction = 'send' | 'resend' | 'passAck' | 'timeout' | 'transportError';
+
+export interface Row<State, Action> {
+  readonly to: State;
+  readonly actions: readonly Action[];
+  /** Timers started after the actions. */
+  readonly start?: readonly TimerName[];
+  /** Timers that go on running although the state changes. */
+  readonly keep?: readonly TimerName[];
+  readonly clause: string;
+}
+
+/** `null`: the event means nothing in this state. */
+export type Machine<State extends string, Event extends string, Action> = {
+  readonly [S in State]: { readonly [E in Event]: Row<State, Action> | null };
+};
+
+export type ClientState = 'calling' | 'trying' | 'proceeding' | 'completed' | 'accepted' | 'terminated';
+export type ServerState = 'trying' | 'proceeding' | 'completed' | 'confirmed' | 'accepted' | 'terminated';
+
+export type InviteClientState = Exclude<ClientState, 'trying'>;
+export type InviteClientEvent =
+  | 'timerA'
+  | 'timerB'
+  | 'timerD'
+  | 'timerM'
+  | 'provisional'
+  | 'success'
+  | 'failure'
+  | 'transportError';
+
+export const inviteClient = {
+  calling: {
+    timerA: { to: 'calling', actions: ['resend'], start: ['A'], clause: '17.1.1.2' },
+    timerB: { to: 'terminated', actions: ['timeout'], clause: '17.1.1.2' },
+    timerD: null,
+    timerM: null,
+    provisional: { to: 'proceeding', actions: ['pass'], clause: '17.1.1.2' },
+    success: { to: 'accepted', actions: ['pass'], start: ['M'], clause: '6026 7.2' },
+    failure: { to: 'completed', actions: ['acknowledge', 'pass'], start: ['D'], clause: '17.1.1.2' },
+    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.1.4' },
+  },
+  proceeding: {
+    timerA: null,
+    timerB: null,
+    timerD: null,
+    timerM: null,
+    provisional: { to: 'proceeding', actions: ['pass'], clause: '17.1.1.2' },
+    success: { to: 'accepted', actions: ['pass'], start: ['M'], clause: '6026 7.2' },
+    failure: { to: 'completed', actions: ['acknowledge', 'pass'], start: ['D'], clause: '17.1.1.2' },
+    transportError: null,
+  },
+  completed: {
+    timerA: null,
+    timerB: null,
+    timerD: { to: 'terminated', actions: [], clause: '17.1.1.2' },
+    timerM: null,
+    provisional: null,
+    success: null,
+    failure: { to: 'completed', actions: ['acknowledge'], clause: '17.1.1.2' },
+    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.1.1.2' },
+  },
+  accepted: {
+    timerA: null,
+    timerB: null,
+    timerD: null,
+    timerM: { to: 'terminated', actions: [], clause: '6026 7.2' },
+    provisional: null,
+    success: { to: 'accepted', actions: ['pass'], clause: '6026 7.2' },
+    failure: null,
+    transportError: null,
+  },
+  terminated: {
+    timerA: null,
+    timerB: null,
+    timerD: null,
+    timerM: null,
+    provisional: null,
+    success: null,
+    failure: null,
+    transportError: null,
+  },
+} as const satisfies Machine<InviteClientState, InviteClientEvent, ClientAction>;
+
+export type RequestClientState = 'trying' | 'proceeding' | 'completed' | 'terminated';
+export type RequestClientEvent = 'timerE' | 'timerF' | 'timerK' | 'provisional' | 'final' | 'transportError';
+
+export const requestClient = {
+  trying: {
+    timerE: { to: 'trying', actions: ['resend'], start: ['E'], clause: '17.1.2.2' },
+    timerF: { to: 'terminated', actions: ['timeout'], clause: '17.1.2.2' },
+    timerK: null,
+    provisional: { to: 'proceeding', actions: ['pass'], keep: ['E', 'F'], clause: '17.1.2.2' },
+    final: { to: 'completed', actions: ['pass'], start: ['K'], clause: '17.1.2.2' },
+    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.1.4' },
+  },
+  proceeding: {
+    timerE: { to: 'proceeding', actions: ['resend'], start: ['E'], clause: '17.1.2.2' },
+    timerF: { to: 'terminated', actions: ['timeout'], clause: '17.1.2.2' },
+    timerK: null,
+    provisional: { to: 'proceeding', actions: ['pass'], clause: '17.1.2.2' },
+    final: { to: 'completed', actions: ['pass'], start: ['K'], clause: '17.1.2.2' },
+    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.1.4' },
+  },
+  completed: {
+    timerE: null,
+    timerF: null,
+    timerK: { to: 'terminated', actions: [], clause: '17.1.2.2' },
+    provisional: null,
+    final: null,
+    transportError: null,
+  },
+  terminated: {
+    timerE: null,
+    timerF: null,
+    timerK: null,
+    provisional: null,
+    final: null,
+    transportError: null,
+  },
+} as const satisfies Machine<RequestClientState, RequestClientEvent, ClientAction>;
+
+export type InviteServerState = Exclude<ServerState, 'trying'>;
+export type InviteServerEvent =
+  | 'request'
+  | 'ack'
+  | 'sendProvisional'
+  | 'sendSuccess'
+  | 'sendFailure'
+  | 'timerG'
+  | 'timerH'
+  | 'timerI'
+  | 'timerL'
+  | 'transportError';
+
+export const inviteServer = {
+  proceeding: {
+    request: { to: 'proceeding', actions: ['resend'], clause: '17.2.1' },
+    ack: null,
+    sendProvisional: { to: 'proceeding', actions: ['send'], clause: '17.2.1' },
+    sendSuccess: { to: 'accepted', actions: ['send'], start: ['L'], clause: '6026 7.1' },
+    sendFailure: { to: 'completed', actions: ['send'], start: ['G', 'H'], clause: '17.2.1' },
+    timerG: null,
+    timerH: null,
+    timerI: null,
+    timerL: null,
+    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.2.4' },
+  },
+  accepted: {
+    request: null,
+    ack: { to: 'accepted', actions: ['passAck'], clause: '6026 7.1' },
+    sendProvisional: null,
+    sendSuccess: { to: 'accepted', actions: ['send'], clause: '6026 7.1' },
+    sendFailure: null,
+    timerG: null,
+    timerH: null,
+    timerI: null,
+    timerL: { to: 'terminated', actions: [], clause: '6026 7.1' },
+    transportError: null,
+  },
+  completed: {
+    request: { to: 'completed', actions: ['resend'], clause: '17.2.1' },
+    ack: { to: 'confirmed', actions: [], start: ['I'], clause: '17.2.1' },
+    sendProvisional: null,
+    sendSuccess: null,
+    sendFailure: null,
+    timerG: { to: 'completed', actions: ['resend'], start: ['G'], clause: '17.2.1' },
+    timerH: { to: 'terminated', actions: ['timeout'], clause: '17.2.1' },
+    timerI: null,
+    timerL: null,
+    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.2.4' },
+  },
+  confirmed: {
+    request: null,
+    ack: null,
+    sendProvisional: null,
+    sendSuccess: null,
+    sendFailure: null,
+    timerG: null,
+    timerH: null,
+    timerI: { to: 'terminated', actions: [], clause: '17.2.1' },
+    timerL: null,
+    transportError: null,
+  },
+  terminated: {
+    request: null,
+    ack: null,
+    sendProvisional: null,
+    sendSuccess: null,
+    sendFailure: null,
+    timerG: null,
+    timerH: null,
+    timerI: null,
+    timerL: null,
+    transportError: null,
+  },
+} as const satisfies Machine<InviteServerState, InviteServerEvent, ServerAction>;
+
+export type RequestServerState = 'trying' | 'proceeding' | 'completed' | 'terminated';
+export type RequestServerEvent = 'request' | 'sendProvisional' | 'sendFinal' | 'timerJ' | 'transportError';
+
+export const requestServer = {
+  trying: {
+    request: null,
+    sendProvisional: { to: 'proceeding', actions: ['send'], clause: '17.2.2' },
+    sendFinal: { to: 'completed', actions: ['send'], start: ['J'], clause: '17.2.2' },
+    timerJ: null,
+    transportError: null,
+  },
+  proceeding: {
+    request: { to: 'proceeding', actions: ['resend'], clause: '17.2.2' },
+    sendProvisional: { to: 'proceeding', actions: ['send'], clause: '17.2.2' },
+    sendFinal: { to: 'completed', actions: ['send'], start: ['J'], clause: '17.2.2' },
+    timerJ: null,
+    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.2.4' },
+  },
+  completed: {
+    request: { to: 'completed', actions: ['resend'], clause: '17.2.2' },
+    sendProvisional: null,
+    sendFinal: null,
+    timerJ: { to: 'terminated', actions: [], clause: '17.2.2' },
+    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.2.4' },
+  },
+  terminated: {
+    request: null,
+    sendProvisional: null,
+    sendFinal: null,
+    timerJ: null,
+    transportError: null,
+  },
+} as const satisfies Machine<RequestServerState, RequestServerEvent, ServerAction>;

@@ -1,0 +1,155 @@
+/** A server transaction: one request that arrived, and its answers (RFC 3261 17.2, RFC 6026). */
+
+import type { SipMessage } from '#sip/message.ts';
+import {
+  type InviteServerEvent,
+  type InviteServerState,
+  inviteServer,
+  type RequestServerEvent,
+  type RequestServerState,
+  type Row,
+  requestServer,
+  type ServerAction,
+  type ServerState,
+  type TimerName,
+} from '#transaction/machine.ts';
+import type { TransactionTable } from '#transaction/table.ts';
+import { TransactionTimers } from '#transaction/timers.ts';
+import type { Flow } from '#util/socket-address.ts';
+
+export interface ServerUser {
+  /** An ACK that belongs to a 2xx but carries the INVITE's branch. */
+  onAck(now: number, ack: SipMessage): void;
+  /** Timer H: the failure was never acknowledged. */
+  onTimeout(now: number): void;
+  onTransportError(now: number): void;
+  onTerminated(now: number): void;
+}
+
+type ServerRow = Row<ServerState, ServerAction>;
+
+export class ServerTransaction {
+  readonly key: string;
+  readonly request: SipMessage;
+  readonly source: Flow;
+  readonly isInvite: boolean;
+  readonly created: number;
+  readonly user: ServerUser;
+  state: ServerState;
+  /** Status of the last response sent, 0 = none yet. */
+  lastStatus = 0;
+  #lastResponse: Buffer | null = null;
+  #ended = false;
+  readonly #table: TransactionTable;
+  readonly #timers: TransactionTimers;
+
+  /** @internal use `TransactionTable.createServer` */
+  constructor(
+    table: TransactionTable,
+    now: number,
+    key: string,
+    request: SipMessage,
+    source: Flow,
+    user: ServerUser,
+  ) {
+    this.#table = table;
+    this.key = key;
+    this.request = request;
+    this.source = source;
+    this.user = user;
+    this.created = now;
+    this.isInvite = request.method === 'INVITE';
+    this.state = this.isInvite ? 'proceeding' : 'trying';
+    this.#timers = new TransactionTimers(table, this, 0);
+  }
+
+  /** A retransmission of the request, or the ACK to a failure. */
+  receive(now: number, request: SipMessage): void {
+    this.#step(now, request.method === 'ACK' ? 'ack' : 'request', null, request);
+  }
+
+  /** Sends a response of that status; false when the transaction cannot send it any more. */
+  respond(now: number, status: number, bytes: Buffer): boolean {
+    const row = this.#row(this.#sendEvent(status));
+    if (row === null || row === undefined) return false;
+    this.lastStatus = status;
+    this.#step(now, this.#sendEvent(status), bytes, null);
+    return true;
+  }
+
+  /** Ends it at once and silently: a peer owns the request after all. */
+  abandon(now: number): void {
+    this.#terminate(now);
+  }
+
+  /** The caller cannot be reached. */
+  fail(now: number): void {
+    this.#step(now, 'transportError', null, null);
+  }
+
+  /** @internal */
+  expire(now: number, timer: TimerName): void {
+    this.#step(now, `timer${timer}` as InviteServerEvent, null, null);
+  }
+
+  #sendEvent(status: number): InviteServerEvent | RequestServerEvent {
+    if (status < 200) return 'sendProvisional';
+    if (!this.isInvite) return 'sendFinal';
+    return status < 300 ? 'sendSuccess' : 'sendFailure';
+  }
+
+  #row(event: InviteServerEvent | RequestServerEvent): ServerRow | null {
+    if (this.isInvite)
+      return inviteServer[this.state as InviteServerState][event as InviteServerEvent] as ServerRow | null;
+    return requestServer[this.state as RequestServerState][event as RequestServerEvent] as ServerRow | null;
+  }
+
+  #step(
+    now: number,
+    event: InviteServerEvent | RequestServerEvent,
+    bytes: Buffer | null,
+    message: SipMessage | null,
+  ): void {
+    const row = this.#row(event);
+    if (row === null || row === undefined) return;
+    if (row.to !== this.state) {
+      this.#timers.stopAll(row.keep ?? []);
+      this.state = row.to;
+    }
+    if (row.start !== undefined) this.#timers.start(now, row.start, this.state);
+    for (const action of row.actions) this.#act(now, action, bytes, message);
+    if (row.to === 'terminated') this.#terminate(now);
+  }
+
+  #act(now: number, action: ServerAction, bytes: Buffer | null, message: SipMessage | null): void {
+    switch (action) {
+      case 'send':
+        this.#lastResponse = bytes;
+        this.#table.send(bytes!, this.#table.replyFlow(this));
+        return;
+      case 'resend':
+        if (this.#lastResponse === null) return;
+        this.#table.countReplyRetransmission();
+        this.#table.send(this.#lastResponse, this.#table.replyFlow(this));
+        return;
+      case 'passAck':
+        this.user.onAck(now, message!);
+        return;
+      case 'timeout':
+        this.user.onTimeout(now);
+        return;
+      case 'transportError':
+        this.user.onTransportError(now);
+    }
+  }
+
+  #terminate(now: number): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.state = 'terminated';
+    this.#timers.stopAll([]);
+    this.#lastResponse = null;
+    this.#table.releaseServer(this);
+    this.user.onTerminated(now);
+  }
+}

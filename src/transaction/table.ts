@@ -1,0 +1,253 @@
+/**
+ * All transactions of one node. Server transactions are found by the key of RFC 3261 17.2.3, client transactions by
+ * the slot in our own branch. Effects go through the transport; time is an argument.
+ */
+
+import { headerNames } from '#sip/header-name.ts';
+import { parseMessage, type SipMessage } from '#sip/message.ts';
+import { buildAck } from '#sip/request.ts';
+import { toBytes } from '#sip/serialize.ts';
+import type { BranchCodec } from '#transaction/branch.ts';
+import { type ClientRequest, ClientTransaction, type ClientUser } from '#transaction/client-transaction.ts';
+import { ServerTransaction, type ServerUser } from '#transaction/server-transaction.ts';
+import type { TransactionSettings } from '#transaction/settings.ts';
+import { assert } from '#util/assert.ts';
+import { Failure, isFailure } from '#util/failure.ts';
+import type { Flow } from '#util/socket-address.ts';
+import type { TimerQueue } from '#util/timer-queue.ts';
+
+export type { ClientTransaction } from '#transaction/client-transaction.ts';
+export type { ServerTransaction } from '#transaction/server-transaction.ts';
+
+export interface TransactionTransport {
+  /** Sends at once or not at all; errors come back through `onTransportError`. */
+  send(bytes: Buffer, flow: Flow): void;
+}
+
+export interface TransactionTableParts {
+  readonly timers: TimerQueue;
+  readonly transport: TransactionTransport;
+  readonly branches: BranchCodec;
+  readonly settings: TransactionSettings;
+  /** Called when a timer of a transaction has done its work: a chance to flush. */
+  readonly afterTimer?: () => void;
+}
+
+/** A place for a client transaction: its branch is known before the request is written. */
+export interface ClientSlot {
+  readonly slot: number;
+  readonly branch: string;
+}
+
+const cookie = 'z9hG4bK';
+
+export class TransactionTable {
+  readonly timers: TimerQueue;
+  readonly settings: TransactionSettings;
+  /** OpenSIPS's names, without group. */
+  readonly counters = {
+    retransmission_req_T1_1: 0,
+    retransmission_req_T1_2: 0,
+    retransmission_req_T1_3: 0,
+    retransmission_req_T2: 0,
+    retransmission_rpl_T2: 0,
+    refused_full: 0,
+  };
+  readonly #transport: TransactionTransport;
+  readonly #branches: BranchCodec;
+  readonly #afterTimer: () => void;
+  readonly #servers = new Map<string, ServerTransaction>();
+  readonly #clients: (ClientTransaction | null)[] = [];
+  readonly #generations: number[] = [];
+  readonly #freeSlots: number[] = [];
+  #clientCount = 0;
+
+  constructor(parts: TransactionTableParts) {
+    this.timers = parts.timers;
+    this.settings = parts.settings;
+    this.#transport = parts.transport;
+    this.#branches = parts.branches;
+    this.#afterTimer = parts.afterTimer ?? ((): void => {});
+  }
+
+  get serverCount(): number {
+    return this.#servers.size;
+  }
+
+  get clientCount(): number {
+    return this.#clientCount;
+  }
+
+  servers(): IterableIterator<ServerTransaction> {
+    return this.#servers.values();
+  }
+
+  // ── matching ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** RFC 3261 17.2.3: branch, sent-by and method; an ACK has its INVITE's. */
+  key(request: SipMessage): string {
+    return this.#key(request, request.method === 'ACK' ? 'INVITE' : request.method);
+  }
+
+  /** Key of the INVITE that a CANCEL or an ACK is about (RFC 3261 9.2). */
+  inviteKey(request: SipMessage): string {
+    return this.#key(request, 'INVITE');
+  }
+
+  #key(request: SipMessage, method: string): string {
+    const via = request.topVia;
+    if (via.branch.startsWith(cookie)) return `${via.branch} ${via.host}:${via.port} ${method}`;
+    // RFC 3261 17.2.3 for RFC 2543 clients: the dialog's identifiers, CSeq number and top Via.
+    const parts = [
+      request.requestUri,
+      request.fromTag,
+      request.callId,
+      request.cseqNumber,
+      via.host,
+      via.port,
+    ];
+    return `${parts.join(' ')} ${via.branch} ${method}`;
+  }
+
+  /** The transaction that this request repeats, or that this ACK ends; null when there is none. */
+  findServer(request: SipMessage): ServerTransaction | null {
+    const server = this.#servers.get(this.key(request)) ?? null;
+    // An ACK to a 2xx is end to end, whatever branch it carries.
+    if (server !== null && request.method === 'ACK' && server.state === 'accepted') return null;
+    return server;
+  }
+
+  findInvite(cancel: SipMessage): ServerTransaction | null {
+    return this.#servers.get(this.inviteKey(cancel)) ?? null;
+  }
+
+  /** By the slot in our own branch, then the whole branch and the method (RFC 3261 17.1.3). */
+  findClient(response: SipMessage): ClientTransaction | null {
+    const { branch } = response.topVia;
+    const tag = this.#branches.read(branch);
+    if (tag === null) return null;
+    const client = this.#clients[tag.slot] ?? null;
+    if (client === null || client.branch !== branch || client.method !== response.cseqMethod) return null;
+    return client;
+  }
+
+  // ── making ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  createServer(
+    now: number,
+    request: SipMessage,
+    source: Flow,
+    user: ServerUser,
+  ): ServerTransaction | Failure {
+    if (this.#servers.size >= this.settings.transactionsMax) {
+      this.counters.refused_full++;
+      return new Failure('TRANSACTION_TABLE_FULL', `${this.#servers.size} transactions are in progress`);
+    }
+    const key = this.key(request);
+    assert(!this.#servers.has(key), 'the request has a transaction already');
+    const server = new ServerTransaction(this, now, key, request, source, user);
+    this.#servers.set(key, server);
+    return server;
+  }
+
+  reserveClient(index: number): ClientSlot | Failure {
+    if (this.#clientCount >= this.settings.transactionsMax) {
+      this.counters.refused_full++;
+      return new Failure(
+        'TRANSACTION_TABLE_FULL',
+        `${this.#clientCount} client transactions are in progress`,
+      );
+    }
+    const slot = this.#freeSlots.pop() ?? this.#clients.length;
+    if (slot === this.#clients.length) {
+      this.#clients.push(null);
+      this.#generations.push(0);
+    }
+    const generation = ++this.#generations[slot]!;
+    this.#clientCount++;
+    return { slot, branch: this.#branches.write(slot, generation, index) };
+  }
+
+  startClient(now: number, slot: ClientSlot, request: ClientRequest, user: ClientUser): ClientTransaction {
+    const client = new ClientTransaction(this, slot.slot, slot.branch, request, user);
+    this.#clients[slot.slot] = client;
+    client.start(now);
+    return client;
+  }
+
+  /** The kernel reported that this destination cannot be reached: what waits for it there fails now. */
+  onTransportError(now: number, flow: Flow): void {
+    for (const client of this.#clients) {
+      if (client === null || client.flow.address !== flow.address || client.flow.port !== flow.port) continue;
+      client.fail(now);
+    }
+  }
+
+  // ── for the transactions themselves ───────────────────────────────────────────────────────────────────────────
+
+  /** @internal */
+  send(bytes: Buffer, flow: Flow): void {
+    this.#transport.send(bytes, flow);
+  }
+
+  /** @internal Where responses go: RFC 3261 18.2.2, RFC 3581 4. */
+  replyFlow(server: ServerTransaction): Flow {
+    return replyFlow(server.request, server.source);
+  }
+
+  /** @internal */
+  afterTimer(): void {
+    this.#afterTimer();
+  }
+
+  /** @internal */
+  buildAcknowledgement(sent: Buffer, response: SipMessage): Buffer {
+    const request = parseMessage(sent.toString('latin1'));
+    assert(!isFailure(request), 'a request of our own cannot be read');
+    return toBytes(buildAck(request, response));
+  }
+
+  /** @internal */
+  countRetransmission(repetition: number): void {
+    const { counters } = this;
+    if (repetition <= 1) counters.retransmission_req_T1_1++;
+    else if (repetition === 2) counters.retransmission_req_T1_2++;
+    else if (repetition === 3) counters.retransmission_req_T1_3++;
+    else counters.retransmission_req_T2++;
+  }
+
+  /** @internal */
+  countReplyRetransmission(): void {
+    this.counters.retransmission_rpl_T2++;
+  }
+
+  /** @internal */
+  releaseServer(server: ServerTransaction): void {
+    this.#servers.delete(server.key);
+  }
+
+  /** @internal */
+  releaseClient(client: ClientTransaction): void {
+    this.#clients[client.slot] = null;
+    this.#freeSlots.push(client.slot);
+    this.#clientCount--;
+  }
+}
+
+/**
+ * Where the response to a request goes: maddr is not honoured (a shared address is never a multicast group), else
+ * `received` and the port that the request came from when rport was asked for (RFC 3581), else the Via's port.
+ */
+export function replyFlow(request: SipMessage, source: Flow): Flow {
+  const via = request.topVia;
+  if (via.rport !== null) return source;
+  const port = via.port === 0 ? defaultSipPort : via.port;
+  return port === source.port ? source : { socket: source.socket, address: source.address, port };
+}
+
+const defaultSipPort = 5060;
+
+/** Number of Via lines, for those who must know whether a response has somewhere to go. */
+export function viaCount(message: SipMessage): number {
+  return message.values(headerNames.via).length;
+}
