@@ -100,6 +100,15 @@ export interface VariableDeclaration<Instance> {
   readonly readAll?: (instance: Instance, context: MessageContext, inner: string | null) => readonly Value[];
 }
 
+/** `{name,argument,…}` behind a variable: a pure function of the value. */
+export interface TransformationDeclaration {
+  /** With its class: `s.len`. */
+  readonly name: string;
+  readonly help: string;
+  /** A value that cannot be transformed gives null. `args` have their variables expanded. */
+  readonly apply: (value: Value, args: readonly Value[]) => Value;
+}
+
 export interface ParameterDeclaration {
   readonly name: string;
   readonly kind: 'integer' | 'string';
@@ -141,6 +150,7 @@ export interface ModuleDeclaration<Instance = unknown> {
   readonly functions?: readonly FunctionDeclaration<Instance>[];
   readonly variables?: readonly VariableDeclaration<Instance>[];
   readonly commands?: readonly CommandDeclaration<Instance>[];
+  readonly transformations?: readonly TransformationDeclaration[];
   /** Names of this group's statistics, for the documentation and the check of `$stat(…)`. */
   readonly statistics?: readonly string[];
   /** Makes what a running node holds. Called once per node, after those it needs. A Failure is bad configuration. */

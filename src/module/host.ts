@@ -70,7 +70,7 @@ export interface ModuleHost {
   globalParameter(name: string): number | string | null;
   /** True when host (and port, 0 = any) is one of our sockets, advertised addresses or aliases. */
   isMyself(host: string, port: number): boolean;
-  /** Bit of a message, branch or dialog flag; the first 31 names of a kind get one. */
+  /** Mask (1, 2, 4…) of a message, branch or dialog flag; the first 31 names of a kind get one. */
   flagBit(kind: 'message' | 'branch' | 'dialog', name: string): number | Failure;
   /** Runs a route of the script; returns its return code. A route that does not exist returns 1. */
   runRoute(kind: RouteKind, name: string, context: MessageContext): number;

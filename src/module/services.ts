@@ -2,6 +2,7 @@
 
 import type { MessageContext } from '#module/context.ts';
 import { serviceToken } from '#module/host.ts';
+import type { SipMessage } from '#sip/message.ts';
 
 /** Provided by `tm`. */
 export interface TransactionService {
@@ -19,6 +20,8 @@ export const transactionService = serviceToken<TransactionService>('tm');
 /** Provided by `sl`. */
 export interface StatelessService {
   reply(context: MessageContext, status: number, reason: string): number;
+  /** True when this ACK answers a stateless reply of this cluster, whichever node sent it: it ends here. */
+  absorbsAck(ack: SipMessage): boolean;
 }
 export const statelessService = serviceToken<StatelessService>('sl');
 
@@ -39,3 +42,36 @@ export interface ClusterView {
   count(which: 'all' | 'up' | 'down'): number;
 }
 export const clusterView = serviceToken<ClusterView>('cluster-view');
+
+/** Provided by the server: every management method that this node knows. For `which` and `help`. */
+export interface CommandDirectory {
+  /** Full names, sorted. */
+  names(): readonly string[];
+  /** By full name, alias or unique bare name; null when there is none. */
+  help(name: string): { readonly help: string; readonly parameters: readonly string[] } | null;
+}
+export const commandDirectory = serviceToken<CommandDirectory>('command-directory');
+
+/** Provided by the server: the process as the core's own commands and variables show it. */
+export interface ProcessView {
+  /** Version of the program, `0.1.0`. */
+  readonly version: string;
+  /** When the node started, ms since 1970. */
+  readonly startedAt: number;
+  /** Number that OpenSIPS would give this process, its pid, and what it does. */
+  list(): readonly { readonly ID: number; readonly PID: number; readonly Type: string }[];
+  /** OpenSIPS's levels, -3…4. */
+  logLevel(): number;
+  setLogLevel(level: number): void;
+}
+export const processView = serviceToken<ProcessView>('process-view');
+
+/** What went wrong with a message, for `$err` and `sl_reply_error`. Stands in the context's attachments as `error`. */
+export interface MessageError {
+  readonly class: number;
+  readonly level: number;
+  readonly info: string;
+  /** Status and reason that a reply should say. */
+  readonly status: number;
+  readonly reason: string;
+}
