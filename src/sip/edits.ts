@@ -35,6 +35,11 @@ export class MessageEdits {
     return this.#edits.some((edit) => edit.start < end && edit.end > start);
   }
 
+  /** True when something beginning with `lead` is to be inserted at that offset already. */
+  insertsAt(offset: number, lead: string): boolean {
+    return this.#edits.some((edit) => edit.start === offset && edit.text.startsWith(lead));
+  }
+
   clone(): MessageEdits {
     const copy = new MessageEdits();
     if (this.#edits.length > 0) copy.#edits = this.#edits.slice();

@@ -57,16 +57,20 @@ export class SipMessage {
   #topRoute: SipUri | null | undefined;
 
   /** @internal use {@link parseMessage} */
-  constructor(text: string, start: StartLine, index: Int32Array, lineCount: number, bodyStart: number) {
+  constructor(
+    text: string,
+    start: StartLine,
+    lines: { readonly index: Int32Array; readonly bodyStart: number },
+  ) {
     this.text = text;
     this.isRequest = start.status === 0;
     this.requestUri = start.uri;
     this.status = start.status;
     this.reason = start.reason;
     this.startLineEnd = start.end;
-    this.bodyStart = bodyStart;
-    this.lineCount = lineCount;
-    this.#index = index;
+    this.bodyStart = lines.bodyStart;
+    this.lineCount = lines.index.length / stride - 1;
+    this.#index = lines.index;
     this.method = start.method === '' ? this.cseqMethod : start.method;
   }
 
@@ -272,7 +276,7 @@ export function parseMessage(text: string): SipMessage | ParseFailure {
   scratch[line * stride + 4] = position;
   const bodyStart =
     position + (text.charCodeAt(position) === 13 && text.charCodeAt(position + 1) === 10 ? 2 : 1);
-  const message = new SipMessage(text, start, scratch.slice(0, (line + 1) * stride), line, bodyStart);
+  const message = new SipMessage(text, start, { index: scratch.slice(0, (line + 1) * stride), bodyStart });
   return checkMessage(message) ?? message;
 }
 

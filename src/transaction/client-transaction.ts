@@ -43,6 +43,10 @@ export class ClientTransaction {
   readonly flow: Flow;
   readonly user: ClientUser;
   state: ClientState;
+  /** The CANCEL under way for this INVITE: it shares the INVITE's branch (RFC 3261 9.1). */
+  cancel: ClientTransaction | null = null;
+  /** For a CANCEL: the INVITE it cancels. */
+  readonly cancels: ClientTransaction | null;
   #bytes: Buffer | null;
   #acknowledgement: Buffer | null = null;
   readonly #table: TransactionTable;
@@ -51,11 +55,12 @@ export class ClientTransaction {
   /** @internal use `TransactionTable.startClient` */
   constructor(
     table: TransactionTable,
-    slot: number,
-    branch: string,
+    place: { readonly slot: number; readonly branch: string; readonly cancels?: ClientTransaction },
     request: ClientRequest,
     user: ClientUser,
   ) {
+    const { slot, branch } = place;
+    this.cancels = place.cancels ?? null;
     this.#table = table;
     this.slot = slot;
     this.branch = branch;
@@ -147,7 +152,7 @@ export class ClientTransaction {
     this.#timers.stopAll([]);
     this.#bytes = null;
     this.#acknowledgement = null;
-    this.#table.releaseClient(this);
+    this.#table.releaseClient(now, this);
     this.user.onTerminated(now, this);
   }
 }

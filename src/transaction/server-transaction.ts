@@ -21,9 +21,15 @@ export interface ServerUser {
   /** An ACK that belongs to a 2xx but carries the INVITE's branch. */
   onAck(now: number, ack: SipMessage): void;
   /** Timer H: the failure was never acknowledged. */
-  onTimeout(now: number): void;
-  onTransportError(now: number): void;
-  onTerminated(now: number): void;
+  onServerTimeout(now: number): void;
+  onServerTransportError(now: number): void;
+  onServerTerminated(now: number): void;
+}
+
+export interface ServerParts {
+  readonly request: SipMessage;
+  readonly source: Flow;
+  readonly user: ServerUser;
 }
 
 type ServerRow = Row<ServerState, ServerAction>;
@@ -44,14 +50,8 @@ export class ServerTransaction {
   readonly #timers: TransactionTimers;
 
   /** @internal use `TransactionTable.createServer` */
-  constructor(
-    table: TransactionTable,
-    now: number,
-    key: string,
-    request: SipMessage,
-    source: Flow,
-    user: ServerUser,
-  ) {
+  constructor(table: TransactionTable, now: number, key: string, parts: ServerParts) {
+    const { request, source, user } = parts;
     this.#table = table;
     this.key = key;
     this.request = request;
@@ -136,10 +136,10 @@ export class ServerTransaction {
         this.user.onAck(now, message!);
         return;
       case 'timeout':
-        this.user.onTimeout(now);
+        this.user.onServerTimeout(now);
         return;
       case 'transportError':
-        this.user.onTransportError(now);
+        this.user.onServerTransportError(now);
     }
   }
 
@@ -150,6 +150,6 @@ export class ServerTransaction {
     this.#timers.stopAll([]);
     this.#lastResponse = null;
     this.#table.releaseServer(this);
-    this.user.onTerminated(now);
+    this.user.onServerTerminated(now);
   }
 }

@@ -10,7 +10,7 @@ import { toBytes } from '#sip/serialize.ts';
 import type { BranchCodec } from '#transaction/branch.ts';
 import { type ClientRequest, ClientTransaction, type ClientUser } from '#transaction/client-transaction.ts';
 import { ServerTransaction, type ServerUser } from '#transaction/server-transaction.ts';
-import type { TransactionSettings } from '#transaction/settings.ts';
+import { longTimeout, type TransactionSettings } from '#transaction/settings.ts';
 import { assert } from '#util/assert.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
@@ -127,8 +127,9 @@ export class TransactionTable {
     const tag = this.#branches.read(branch);
     if (tag === null) return null;
     const client = this.#clients[tag.slot] ?? null;
-    if (client === null || client.branch !== branch || client.method !== response.cseqMethod) return null;
-    return client;
+    if (client === null || client.branch !== branch) return null;
+    if (client.method === response.cseqMethod) return client;
+    return response.cseqMethod === 'CANCEL' ? client.cancel : null;
   }
 
   // ── making ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +146,7 @@ export class TransactionTable {
     }
     const key = this.key(request);
     assert(!this.#servers.has(key), 'the request has a transaction already');
-    const server = new ServerTransaction(this, now, key, request, source, user);
+    const server = new ServerTransaction(this, now, key, { request, source, user });
     this.#servers.set(key, server);
     return server;
   }
@@ -168,11 +169,30 @@ export class TransactionTable {
     return { slot, branch: this.#branches.write(slot, generation, index) };
   }
 
-  startClient(now: number, slot: ClientSlot, request: ClientRequest, user: ClientUser): ClientTransaction {
-    const client = new ClientTransaction(this, slot.slot, slot.branch, request, user);
+  /** The transaction is in the table, and its request leaves with `start`. */
+  prepareClient(slot: ClientSlot, request: ClientRequest, user: ClientUser): ClientTransaction {
+    const client = new ClientTransaction(this, slot, request, user);
     this.#clients[slot.slot] = client;
-    client.start(now);
     return client;
+  }
+
+  /** Gives a reserved place back unused. */
+  returnSlot(slot: ClientSlot): void {
+    this.#freeSlots.push(slot.slot);
+    this.#clientCount--;
+  }
+
+  /** Sends the CANCEL of an INVITE, with the retransmissions of a request of its own (RFC 3261 9.1). */
+  startCancel(now: number, invite: ClientTransaction, bytes: Buffer, user: ClientUser): void {
+    const request: ClientRequest = {
+      bytes,
+      method: 'CANCEL',
+      flow: invite.flow,
+      finalResponseMilliseconds: longTimeout(this.settings),
+    };
+    const place = { slot: invite.slot, branch: invite.branch, cancels: invite };
+    invite.cancel = new ClientTransaction(this, place, request, user);
+    invite.cancel.start(now);
   }
 
   /** The kernel reported that this destination cannot be reached: what waits for it there fails now. */
@@ -227,7 +247,12 @@ export class TransactionTable {
   }
 
   /** @internal */
-  releaseClient(client: ClientTransaction): void {
+  releaseClient(now: number, client: ClientTransaction): void {
+    if (client.cancels !== null) {
+      client.cancels.cancel = null;
+      return;
+    }
+    client.cancel?.abandon(now);
     this.#clients[client.slot] = null;
     this.#freeSlots.push(client.slot);
     this.#clientCount--;

@@ -6,11 +6,21 @@
 import { defineModule, type ParameterDeclaration } from '#module/define.ts';
 import { type ClusterView, clusterView } from '#module/services.ts';
 
-function integer(name: string, value: number, help: string, aliases: readonly string[] = []): ParameterDeclaration {
+function integer(
+  name: string,
+  value: number,
+  help: string,
+  aliases: readonly string[] = [],
+): ParameterDeclaration {
   return { name, kind: 'integer', default: value, help, aliases };
 }
 
-function text(name: string, value: string | null, help: string, aliases: readonly string[] = []): ParameterDeclaration {
+function text(
+  name: string,
+  value: string | null,
+  help: string,
+  aliases: readonly string[] = [],
+): ParameterDeclaration {
   return { name, kind: 'string', default: value, help, aliases };
 }
 
@@ -37,8 +47,18 @@ const parameters: readonly ParameterDeclaration[] = [
     aliases: ['neighbor_info'],
     help: 'A peer, in the same form; once per peer.',
   },
-  text('shared_secret', null, 'Secret that every node of the cluster knows; proves the links and the branch tags.'),
-  { name: 'sharing_tag', kind: 'string', default: null, repeatable: true, help: '"name/cluster=active|backup".' },
+  text(
+    'shared_secret',
+    null,
+    'Secret that every node of the cluster knows; proves the links and the branch tags.',
+  ),
+  {
+    name: 'sharing_tag',
+    kind: 'string',
+    default: null,
+    repeatable: true,
+    help: '"name/cluster=active|backup".',
+  },
   integer('ping_interval', 1, 'Seconds between heartbeats. Three missed in a row take the link down.'),
   integer('membership_interval', 10, 'Seconds between two looks at the table; 0 = only on command.'),
   integer('claim_batch_interval', 5, 'Milliseconds that claims may wait to go out together.'),
@@ -50,8 +70,16 @@ const parameters: readonly ParameterDeclaration[] = [
   ignored('sync_packet_size', 'frames are cut to the size of the link'),
   ignored('dispatch_jobs', 'there is one event loop'),
   ignored('enable_rerouting', 'always on: one hop through a peer that reaches the node'),
-  { name: 'db_bridges_table', kind: 'string', default: null, ignored: 'there are no bridges', help: 'no bridges' },
-  ...['id', 'cluster_id', 'node_id', 'url', 'state', 'no_ping_retries', 'priority', 'sip_addr', 'flags'].map(column),
+  {
+    name: 'db_bridges_table',
+    kind: 'string',
+    default: null,
+    ignored: 'there are no bridges',
+    help: 'no bridges',
+  },
+  ...['id', 'cluster_id', 'node_id', 'url', 'state', 'no_ping_retries', 'priority', 'sip_addr', 'flags'].map(
+    column,
+  ),
   column('description'),
 ];
 

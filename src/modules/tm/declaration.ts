@@ -8,7 +8,12 @@ import type { ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import { TransactionModule } from '#modules/tm/transaction-module.ts';
 import type { Value } from '#script/value.ts';
 
-function integer(name: string, value: number, help: string, aliases: readonly string[] = []): ParameterDeclaration {
+function integer(
+  name: string,
+  value: number,
+  help: string,
+  aliases: readonly string[] = [],
+): ParameterDeclaration {
   return { name, kind: 'integer', default: value, help, aliases };
 }
 
@@ -28,7 +33,12 @@ const parameters: readonly ParameterDeclaration[] = [
   integer('auto_100trying', 1, 'Answer an INVITE with 100 as soon as it is relayed.'),
   integer('disable_6xx_block', 0, '1: a 6xx does not stop the other branches.'),
   integer('tm_replication_cluster', 0, 'Cluster whose nodes share the anycast address.'),
-  { name: 'cluster_param', kind: 'string', default: 'cid', help: 'Via parameter that shows the owner to people.' },
+  {
+    name: 'cluster_param',
+    kind: 'string',
+    default: 'cid',
+    help: 'Via parameter that shows the owner to people.',
+  },
   integer('cluster_auto_cancel', 1, 'CANCEL on an anycast socket is handled before the script.'),
   integer('enable_stats', 1, 'Accepted; counting costs nothing here.'),
   ignored('ruri_matching', 'integer', matching),
@@ -36,7 +46,11 @@ const parameters: readonly ParameterDeclaration[] = [
   ignored('wt_timer', 'integer', 'Timers D, I, J, K of RFC 3261 say how long a finished transaction stays'),
   ignored('delete_timer', 'integer', 'finished transactions are freed at once'),
   ignored('unix_tx_timeout', 'integer', 'there is no unix socket output'),
-  ignored('restart_fr_on_each_reply', 'integer', 'RFC 3261 16.7 step 2: Timer C restarts on every provisional'),
+  ignored(
+    'restart_fr_on_each_reply',
+    'integer',
+    'RFC 3261 16.7 step 2: Timer C restarts on every provisional',
+  ),
   ignored('tw_append', 'string', 'there is no t_write'),
   ignored('pass_provisional_replies', 'integer', 'there are no callbacks for local requests'),
   ignored('syn_branch', 'integer', 'the branch is the owner tag'),

@@ -4,8 +4,8 @@
  */
 
 import type { AdditionalBranch, MessageContext } from '#module/context.ts';
-import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 import type { BranchState, ScriptTransaction } from '#modules/tm/script-transaction.ts';
+import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 import { forwardRequestStatelessly } from '#proxy/stateless.ts';
 import type { MessageEdits } from '#sip/edits.ts';
 import { toBytes } from '#sip/serialize.ts';
@@ -16,7 +16,11 @@ import type { Flow, LocalSocket } from '#util/socket-address.ts';
 export const relayResult = { relayed: 1, failed: -1, noDestination: -3, badDestination: -4 } as const;
 
 /** Relays the request of `context`; `outbound` overrides every branch's next hop (`t_relay(, "udp:host:port")`). */
-export function relayRequest(module: TransactionModule, context: MessageContext, outbound: string | null): number {
+export function relayRequest(
+  module: TransactionModule,
+  context: MessageContext,
+  outbound: string | null,
+): number {
   if (outbound !== null) context.destinationUri = outbound;
   if (context.request.method === 'ACK') return relayAck(module, context);
   if (context.request.method === 'CANCEL') return relayCancel(module, context);
@@ -160,10 +164,12 @@ function relayAck(module: TransactionModule, context: MessageContext): number {
 }
 
 function sendStatelessly(module: TransactionModule, context: MessageContext, flow: Flow): void {
-  const text = forwardRequestStatelessly(context.request, context.edits, {
+  const text = forwardRequestStatelessly(context.request, {
     flow,
     source: context.source,
     requestUri: context.requestUri,
+    edits: context.edits,
+    headers: '',
     viaParameter: module.parameters.viaParameter,
   });
   if (text instanceof Failure) {

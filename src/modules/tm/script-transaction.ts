@@ -5,11 +5,11 @@
  */
 
 import { MessageContext } from '#module/context.ts';
+import type { TransactionModule } from '#modules/tm/transaction-module.ts';
+import type { ProxyBranch, ProxyUser, ResponseContext, UpstreamReply } from '#proxy/response-context.ts';
 import type { Value } from '#script/value.ts';
 import type { MessageEdits } from '#sip/edits.ts';
 import type { SipMessage } from '#sip/message.ts';
-import type { ProxyBranch, ProxyUser, ResponseContext } from '#proxy/response-context.ts';
-import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 import type { ServerTransaction } from '#transaction/table.ts';
 
 /** What a branch keeps of the script's run that made it. */
@@ -25,8 +25,7 @@ export class ScriptTransaction implements ProxyUser {
   readonly #module: TransactionModule;
   /** Context of the request route: its AVPs and flags are the transaction's. */
   readonly context: MessageContext;
-  /** Both are set right after construction: they need this object as their user. */
-  server!: ServerTransaction;
+  /** Set right after construction: it needs this object as its user. */
   proxy!: ResponseContext;
 
   branchRoute = '';
@@ -45,6 +44,10 @@ export class ScriptTransaction implements ProxyUser {
   resolving = 0;
   ended = false;
 
+  get server(): ServerTransaction {
+    return this.proxy.server;
+  }
+
   constructor(module: TransactionModule, context: MessageContext) {
     this.#module = module;
     this.context = context;
@@ -52,7 +55,12 @@ export class ScriptTransaction implements ProxyUser {
 
   // ── what the proxy layer reports ──────────────────────────────────────────────────────────────────────────────
 
-  onResponse(now: number, branch: ProxyBranch, response: SipMessage, edits: MessageEdits): 'forward' | 'drop' {
+  onResponse(
+    _now: number,
+    branch: ProxyBranch,
+    response: SipMessage,
+    edits: MessageEdits,
+  ): 'forward' | 'drop' {
     const module = this.#module;
     const status = response.status;
     this.lastStatus = status;
@@ -65,12 +73,11 @@ export class ScriptTransaction implements ProxyUser {
     const context = this.#replyContext(branch, response, edits, state);
     if (module.hasGlobalReplyRoute) module.host.runRoute('onreply', '', context);
     if (route !== '' && !context.dropped) module.host.runRoute('onreply', route, context);
-    void now;
     return context.dropped && status < 200 ? 'drop' : 'forward';
   }
 
   onFinal(
-    now: number,
+    _now: number,
     branch: ProxyBranch | null,
     response: SipMessage | null,
     status: number,
@@ -84,23 +91,19 @@ export class ScriptTransaction implements ProxyUser {
     const context = this.#failureContext(branch, response);
     const branchesBefore = this.proxy.branches.length;
     this.#module.host.runRoute('failure', route, context);
-    void now;
     const answered = this.server.lastStatus >= 200;
     const wentOn = answered || this.proxy.branches.length > branchesBefore || this.resolving > 0;
     return wentOn ? 'continue' : 'forward';
   }
 
-  onReply(
-    now: number,
-    status: number,
-    response: SipMessage | null,
-    edits: MessageEdits | null,
-    toTag: string,
-  ): void {
-    this.#module.countReply(status, response !== null);
-    for (const hook of this.#module.host.hooks.beforeReplySent) {
-      hook({ context: this.context, status, response, edits, toTag }, now);
-    }
+  onReply(now: number, reply: UpstreamReply): void {
+    this.#module.countReply(reply.status, reply.response !== null);
+    for (const hook of this.#module.host.hooks.beforeReplySent)
+      hook({ context: this.context, ...reply }, now);
+  }
+
+  newToTag(): string {
+    return this.#module.toTag(this.context);
   }
 
   onEnd(now: number): void {
@@ -137,7 +140,8 @@ export class ScriptTransaction implements ProxyUser {
     const context = this.#derive('failure', this.context.message, response);
     context.branchIndex = branch === null ? -1 : branch.index;
     context.edits = this.context.edits.clone();
-    context.requestUri = branch === null ? this.context.requestUri : (branch.target.tag as BranchState).requestUri;
+    context.requestUri =
+      branch === null ? this.context.requestUri : (branch.target.tag as BranchState).requestUri;
     return context;
   }
 

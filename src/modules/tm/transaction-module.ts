@@ -8,12 +8,12 @@ import type { ParameterValues } from '#module/define.ts';
 import type { ModuleHost } from '#module/host.ts';
 import type { TransactionService } from '#module/services.ts';
 import type { Counter } from '#module/statistics.ts';
-import { transactionCore, type TransactionCore } from '#modules/tm/ports.ts';
+import { type TransactionCore, transactionCore } from '#modules/tm/ports.ts';
 import { relayRequest } from '#modules/tm/relay.ts';
 import { ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import { ResponseContext } from '#proxy/response-context.ts';
-import { buildResponse } from '#sip/response.ts';
 import type { SipMessage } from '#sip/message.ts';
+import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
 import type { ServerTransaction } from '#transaction/table.ts';
 import { isFailure } from '#util/failure.ts';
@@ -21,6 +21,8 @@ import type { Flow } from '#util/socket-address.ts';
 
 export interface TransactionParameters {
   readonly automaticTrying: boolean;
+  /** `cluster_auto_cancel`: CANCEL on an anycast socket never reaches the script. */
+  readonly automaticCancel: boolean;
   /** Timer B and F, ms. */
   readonly finalResponseMilliseconds: number;
   /** Timer C, ms. */
@@ -74,20 +76,21 @@ export class TransactionModule implements TransactionService {
     if (context.request.method === 'ACK') return null;
     const now = this.host.clock.monotonic();
     const made = new ScriptTransaction(this, context);
-    const proxy = ResponseContext.create(this.core.table, now, context.request, context.source, made, {
+    const arrival = { request: context.request, source: context.source };
+    const settings = {
       timerC: this.parameters.inviteFinalMilliseconds,
       frTimeout: this.parameters.finalResponseMilliseconds,
       viaParameter: this.parameters.viaParameter,
       serverHeader: this.serverHeader,
       translate503: this.parameters.translate503,
       block6xx: this.parameters.block6xx,
-    });
+    };
+    const proxy = ResponseContext.create(now, this.core.table, arrival, { user: made, settings });
     if (isFailure(proxy)) {
       this.host.log.warn(proxy.message, { code: proxy.code });
       return null;
     }
     made.proxy = proxy;
-    made.server = proxy.server;
     context.transaction = made;
     this.#transactions.set(made.server, made);
     this.counters.serverTransactions.value++;
@@ -133,7 +136,7 @@ export class TransactionModule implements TransactionService {
   /** A CANCEL for this transaction: answered 200, its pending branches cancelled (RFC 3261 16.10). */
   cancel(transaction: ScriptTransaction, cancel: SipMessage, source: Flow): void {
     transaction.cancelled = true;
-    transaction.proxy.receiveCancel(this.host.clock.monotonic(), cancel, source);
+    transaction.proxy.receiveCancel(this.host.clock.monotonic(), cancel, source, transaction.cancelReason);
   }
 
   /** The tag that replies made here carry: the same for all replies of one request (RFC 3261 8.2.6.2). */
@@ -182,6 +185,7 @@ const lateMessageMilliseconds = 32_000;
 function readParameters(host: ModuleHost, values: ParameterValues): TransactionParameters {
   const name = String(values.cluster_param);
   return {
+    automaticCancel: values.cluster_auto_cancel !== 0,
     automaticTrying: values.auto_100trying !== 0,
     finalResponseMilliseconds: Number(values.fr_timeout) * 1000,
     inviteFinalMilliseconds: Number(values.fr_inv_timeout) * 1000,

@@ -1,0 +1,70 @@
+/** The texts that a proxy sends on: RFC 3261 16.6 (requests) and 16.7 steps 3 and 9 (responses). */
+
+import type { MessageEdits } from '#sip/edits.ts';
+import { headerNames } from '#sip/header-name.ts';
+import { bracketed } from '#sip/host-port.ts';
+import type { SipMessage } from '#sip/message.ts';
+import { splitList } from '#sip/name-address.ts';
+import { stampVia } from '#sip/response.ts';
+import type { Flow } from '#util/socket-address.ts';
+
+export interface ForwardedRequest {
+  readonly requestUri: string;
+  readonly flow: Flow;
+  /** Where the request came from: its top Via gets `received` and `rport` by it. */
+  readonly source: Flow;
+  /** The script's changes; the via stamp and Max-Forwards are added to them here. */
+  readonly edits: MessageEdits;
+  /** Header lines to stand behind our Via, each ending in CRLF. */
+  readonly headers: string;
+  readonly branch: string;
+  /** `;cid=1` or ''. */
+  readonly viaParameter: string;
+}
+
+/** RFC 3261 20.22: put in where the request has none. */
+const defaultMaxForwards = 70;
+
+export function forwardedRequest(request: SipMessage, parts: ForwardedRequest): string {
+  const { edits, flow } = parts;
+  // RFC 3261 18.2.1 and RFC 3581 4: the receiver's marks on the sender's Via.
+  const line = request.find(headerNames.via);
+  const value = request.value(line);
+  const stamped = stampVia(request, value, parts.source);
+  const start = request.valueStart(line);
+  const end = request.valueEnd(line);
+  if (stamped !== value && !edits.touches(start, end)) edits.replace(start, end, stamped);
+  decrementMaxForwards(request, edits);
+  const { advertisedAddress, advertisedPort, protocol } = flow.socket;
+  const transport = protocol === 'udp' ? 'UDP' : protocol.toUpperCase();
+  return (
+    `${request.method} ${parts.requestUri} SIP/2.0\r\n` +
+    `Via: SIP/2.0/${transport} ${bracketed(advertisedAddress)}:${advertisedPort};branch=${parts.branch}` +
+    `${parts.viaParameter}\r\n${parts.headers}${edits.apply(request.text, request.startLineEnd)}`
+  );
+}
+
+/** RFC 3261 16.6 step 3, unless the script (mf_process_maxfwd_header) did it already. */
+function decrementMaxForwards(request: SipMessage, edits: MessageEdits): void {
+  const line = request.find(headerNames.maxForwards);
+  if (line === -1) {
+    const offset = request.lineEnd(request.find(headerNames.via));
+    if (!edits.insertsAt(offset, 'Max-Forwards'))
+      edits.insert(offset, `Max-Forwards: ${defaultMaxForwards}\r\n`);
+    return;
+  }
+  const start = request.valueStart(line);
+  const end = request.valueEnd(line);
+  if (!edits.touches(start, end)) edits.replace(start, end, String(Math.max(0, request.maxForwards - 1)));
+}
+
+/** Takes our Via off a response (16.7 step 3). */
+export function removeTopVia(response: SipMessage, edits: MessageEdits): void {
+  const line = response.find(headerNames.via);
+  const start = response.valueStart(line);
+  const raw = response.text.slice(start, response.valueEnd(line));
+  const elements = raw.includes(',') ? splitList(raw) : null;
+  if (elements === null || elements.length === 1)
+    edits.remove(response.lineStart(line), response.lineEnd(line));
+  else edits.remove(start, start + elements[1]!.start);
+}
