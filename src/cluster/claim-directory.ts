@@ -1,0 +1,143 @@
+/**
+ * Who owns a transaction whose messages carry nothing of ours (design 4.2): each node tells all others what it has
+ * begun. Keys are hashed with a key that only the cluster knows. When two nodes claim one key, the lower rendezvous
+ * hash wins everywhere, so every node comes to the same answer without asking.
+ */
+
+import { ClaimBatch, type ClaimWords, claimsOfFrameMax, wordsPerClaim } from '#cluster/claim-batch.ts';
+import { ClaimTable } from '#cluster/claim-table.ts';
+import { KeyedHash } from '#cluster/keyed-hash.ts';
+import { rendezvousWinner } from '#cluster/ownership.ts';
+
+export interface ClaimOwner {
+  readonly node: number;
+  readonly incarnation: number;
+}
+
+export interface ClaimDirectoryUser {
+  /** Incarnation of a peer that is reached now, -1 otherwise. */
+  liveIncarnation(node: number): number;
+  /** There is something in the batch; `urgent`: it is full. */
+  onClaimsWaiting(now: number, urgent: boolean): void;
+  /** A peer owns what we had claimed too, and its claim wins. */
+  onClaimLost(key: string, winner: ClaimOwner, now: number): void;
+}
+
+export class ClaimDirectory {
+  readonly #self: ClaimOwner;
+  readonly #table: ClaimTable;
+  readonly #hash: KeyedHash;
+  readonly #user: ClaimDirectoryUser;
+  readonly batch = new ClaimBatch();
+  #conflicts = 0;
+  #lost = 0;
+
+  constructor(self: ClaimOwner, hashKey: Buffer, claimsMax: number, user: ClaimDirectoryUser) {
+    this.#self = self;
+    this.#table = new ClaimTable(claimsMax);
+    this.#hash = new KeyedHash(hashKey);
+    this.#user = user;
+  }
+
+  /** Claims known, of all nodes. */
+  get size(): number {
+    return this.#table.size;
+  }
+
+  get evicted(): number {
+    return this.#table.evicted;
+  }
+
+  /** Claims of a peer for a key that another node had claimed. */
+  get conflicts(): number {
+    return this.#conflicts;
+  }
+
+  /** Conflicts that this node lost. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** `key` is kept for the claim's life: hand over a string that pins no message. */
+  claim(now: number, key: string, lifetimeMilliseconds: number): void {
+    this.#hash.hash(key);
+    const { high, low } = this.#hash;
+    const lifetime = Math.max(1, Math.ceil(lifetimeMilliseconds));
+    this.#table.put(now, high, low, { ...this.#self, lifetimeMilliseconds: lifetime, key });
+    this.batch.add(high, low, lifetime);
+    this.#user.onClaimsWaiting(now, this.batch.count >= claimsOfFrameMax);
+  }
+
+  /** Takes our claim back; the peers learn of it with whatever is sent to them next. */
+  release(now: number, key: string): void {
+    this.#hash.hash(key);
+    const { high, low } = this.#hash;
+    const index = this.#table.find(now, high, low);
+    if (index === -1 || this.#table.node(index) !== this.#self.node) return;
+    this.#table.remove(index);
+    this.batch.add(high, low, 0);
+    if (this.batch.count >= claimsOfFrameMax) this.#user.onClaimsWaiting(now, true);
+  }
+
+  /** The live node that claimed the key, this one included; null when none did. */
+  owner(now: number, key: string): ClaimOwner | null {
+    this.#hash.hash(key);
+    const index = this.#table.find(now, this.#hash.high, this.#hash.low);
+    if (index === -1) return null;
+    const node = this.#table.node(index);
+    if (node === this.#self.node) return this.#self;
+    const incarnation = this.#table.incarnation(index);
+    if (this.#user.liveIncarnation(node) === incarnation) return { node, incarnation };
+    // Down, or started again since: what it had begun is gone or out of reach. A node that comes back tells us anew.
+    this.#table.remove(index);
+    return null;
+  }
+
+  /** A peer's batch or snapshot. */
+  receive(now: number, from: ClaimOwner, claims: ClaimWords): void {
+    for (let index = claims.start; index < claims.end; index++) {
+      this.#receiveOne(now, from, claims.words, index * wordsPerClaim);
+    }
+  }
+
+  #receiveOne(now: number, from: ClaimOwner, words: Uint32Array, at: number): void {
+    const high = words[at]!;
+    const low = words[at + 1]!;
+    const lifetimeMilliseconds = words[at + 2]!;
+    const index = this.#table.find(now, high, low);
+    const holder = index === -1 ? -1 : this.#table.node(index);
+    if (lifetimeMilliseconds === 0) {
+      if (holder === from.node) this.#table.remove(index);
+      return;
+    }
+    if (holder !== -1 && holder !== from.node && this.#isLive(holder, index)) {
+      this.#conflicts++;
+      if (rendezvousWinner(high, low, [holder, from.node]) === holder) return;
+      const key = this.#table.key(index);
+      this.#table.put(now, high, low, { ...from, lifetimeMilliseconds, key: null });
+      if (key !== null) {
+        this.#lost++;
+        this.#user.onClaimLost(key, from, now);
+      }
+      return;
+    }
+    this.#table.put(now, high, low, { ...from, lifetimeMilliseconds, key: null });
+  }
+
+  #isLive(node: number, index: number): boolean {
+    if (node === this.#self.node) return true;
+    return this.#user.liveIncarnation(node) === this.#table.incarnation(index);
+  }
+
+  /** All claims of this node in frames' portions, for a peer that has just come up. */
+  snapshot(now: number, send: (claims: ClaimWords) => void): void {
+    let portion = new ClaimBatch();
+    this.#table.eachOf(now, this.#self.node, (high, low, lifetime) => {
+      portion.add(high, low, lifetime);
+      if (portion.count < claimsOfFrameMax) return;
+      send({ words: portion.words, start: 0, end: portion.count });
+      portion = new ClaimBatch();
+    });
+    if (portion.count > 0) send({ words: portion.words, start: 0, end: portion.count });
+  }
+}

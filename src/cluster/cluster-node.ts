@@ -1,0 +1,482 @@
+/**
+ * This node's part in the cluster: links to all members, claims, forwarded datagrams, channels of shared state, calls.
+ * It knows no SIP and does no input or output: time comes as an argument, effects go through its ports. Frames to one
+ * peer leave in one write per turn of the event loop.
+ */
+
+import { type ChannelMessage, type ChannelSubscriber, Channels, channelCodec } from '#cluster/channels.ts';
+import { type ClaimWords, claimsCodec } from '#cluster/claim-batch.ts';
+import { ClaimDirectory, type ClaimOwner } from '#cluster/claim-directory.ts';
+import { type ForwardedDatagram, forwardCodec, withAge } from '#cluster/forward.ts';
+import { frameBytesMax, frameTypes } from '#cluster/frame.ts';
+import { type Heartbeat, heartbeatCodec, noEcho, type Reach, reachCodec } from '#cluster/heartbeat.ts';
+import { deriveKey, goodbyeCodec } from '#cluster/hello.ts';
+import { Inbox, type InboxUser } from '#cluster/inbox.ts';
+import { defaultSettings, LinkKeeper } from '#cluster/link-keeper.ts';
+import type { Link, LinkUser } from '#cluster/link-transport.ts';
+import type { Member } from '#cluster/member.ts';
+import { applyMembers, type MembershipChange } from '#cluster/membership.ts';
+import { Outbox } from '#cluster/outbox.ts';
+import { answerCodec, type OwnerFound, OwnerQuestions } from '#cluster/owner-question.ts';
+import type { Peer, PeerView } from '#cluster/peer.ts';
+import { PeerTable } from '#cluster/peer-table.ts';
+import type { ClusterIdentity, ClusterPorts, ClusterSettings } from '#cluster/ports.ts';
+import {
+  type CallDone,
+  type CallResult,
+  callResultCodec,
+  type RemoteCall,
+  RemoteCalls,
+} from '#cluster/remote-call.ts';
+import type { Timer, TimerTarget } from '#util/timer-queue.ts';
+
+/** What the cluster asks and tells the node above it. */
+export interface ClusterUser {
+  /** A datagram that `from` received for us. False: the transaction is not ours, `from` is told. Never forward it. */
+  onForward(datagram: ForwardedDatagram, from: number, now: number): boolean;
+  /** A datagram of ours that came back: `by` does not own the transaction. */
+  onForwardRefused(datagram: ForwardedDatagram, by: number, now: number): void;
+  /** Does this node have the transaction with that key? Asked when a peer finds no claim. */
+  owns(key: string): boolean;
+  /** `winner` has the same transaction, and it keeps it: withdraw ours. The claim is gone already. */
+  onClaimLost(key: string, winner: ClaimOwner, now: number): void;
+  /** A management method called by `from`; answer once, with JSON text, now or later. */
+  onCall(call: RemoteCall, from: number, answer: (resultJson: string) => void): void;
+}
+
+const timerKinds = { heartbeat: 1, claims: 2 } as const;
+
+export class ClusterNode implements TimerTarget {
+  readonly clusterId: number;
+  readonly nodeId: number;
+  readonly incarnation: number;
+  readonly #settings: ClusterSettings;
+  readonly #ports: ClusterPorts;
+  readonly #user: ClusterUser;
+  readonly #peers: PeerTable;
+  readonly #links: LinkKeeper;
+  readonly #outbox: Outbox;
+  readonly #claims: ClaimDirectory;
+  readonly #questions: OwnerQuestions;
+  readonly #calls: RemoteCalls;
+  readonly #channels = new Channels();
+  #heartbeatTimer: Timer | null = null;
+  #claimsTimer: Timer | null = null;
+  #claimsAreDue = false;
+  #reachChanged = false;
+  #isDraining = false;
+  /** Time of the last event, for the verbs that have none. */
+  #now = 0;
+
+  constructor(
+    identity: ClusterIdentity,
+    ports: ClusterPorts,
+    user: ClusterUser,
+    settings: Partial<ClusterSettings> = {},
+  ) {
+    this.clusterId = identity.clusterId;
+    this.nodeId = identity.nodeId;
+    this.incarnation = identity.incarnation;
+    this.#settings = { ...defaultSettings, ...settings };
+    this.#ports = ports;
+    this.#user = user;
+    const { timers, log } = ports;
+    const { claimsMax, askWait, callWait } = this.#settings;
+    this.#peers = new PeerTable(log, {
+      onReached: (peer, now) => this.#onReached(peer, now),
+      onUnreached: (peer, now) => this.#onUnreached(peer, now),
+    });
+    this.#outbox = new Outbox(this.nodeId, this.#peers, (run) => ports.endOfTurn(run), {
+      onTurnEnd: (now) => this.#onTurnEnd(now),
+      onLinkFlush: (peer, now) => this.#tellClaims(peer, now),
+    });
+    const inbox = new Inbox(this.nodeId, this.#peers, this.#outbox, this.#inboxUser());
+    this.#links = new LinkKeeper(identity, this.#settings, ports, {
+      peers: this.#peers,
+      user: {
+        onFrame: (peer, connection, frame, now) => {
+          this.#now = now;
+          inbox.receive(peer, connection, frame, now);
+        },
+        onLinkUp: () => this.#reachIsNew(),
+        onStaleForward: (node) => {
+          const peer = this.#peers.get(node);
+          if (peer !== null) peer.counters.drops.stale++;
+        },
+      },
+    });
+    const self = { node: this.nodeId, incarnation: this.incarnation };
+    this.#claims = new ClaimDirectory(self, hashKeyOf(identity), claimsMax, {
+      liveIncarnation: (node) => {
+        const peer = this.#peers.get(node);
+        return peer?.isReached ? peer.incarnation : -1;
+      },
+      onClaimsWaiting: (now, urgent) => this.#onClaimsWaiting(now, urgent),
+      onClaimLost: (key, winner, now) => user.onClaimLost(key, winner, now),
+    });
+    this.#questions = new OwnerQuestions(timers, this.#outbox, askWait);
+    this.#calls = new RemoteCalls(timers, this.#outbox, callWait);
+    if (identity.secret === null) {
+      log.warn('cluster: no shared secret, so peers are known by their listed address alone');
+    }
+  }
+
+  // ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Begins to dial; links offered to `accept` before are closed. */
+  start(now: number): void {
+    this.#now = now;
+    this.#heartbeatTimer = this.#ports.timers.start(
+      now,
+      this.#settings.heartbeat,
+      this,
+      timerKinds.heartbeat,
+    );
+    this.#links.start(now);
+  }
+
+  /** Says goodbye and closes every link. `reason` stands in the peers' logs: "it is stopping". */
+  stop(now: number, reason = 'it is stopping'): void {
+    this.#now = now;
+    this.#ports.timers.stop(this.#heartbeatTimer);
+    this.#ports.timers.stop(this.#claimsTimer);
+    this.#outbox.flush(now);
+    this.#links.stop();
+    for (const peer of this.#peers.all) {
+      this.#bidFarewell(peer, reason);
+      this.#links.drop(peer, 'this node is stopping');
+    }
+    this.#peers.update(now);
+  }
+
+  /** A link that the transport accepted. */
+  accept(link: Link, now: number): LinkUser {
+    this.#now = now;
+    return this.#links.accept(link, now);
+  }
+
+  /**
+   * The membership as it is now, this node's own row included or not; links of unchanged members are not touched.
+   * Members of other clusters are left out. An own row that is disabled takes this node out of the cluster.
+   */
+  setMembers(now: number, members: readonly Member[]): MembershipChange {
+    this.#now = now;
+    const ours = members.filter((member) => member.clusterId === this.clusterId);
+    const isOut = ours.some((member) => member.nodeId === this.nodeId && !member.enabled);
+    const others = ours
+      .filter((member) => member.nodeId !== this.nodeId)
+      .map((member) => (isOut ? { ...member, enabled: false } : member));
+    return applyMembers(now, others, {
+      peers: this.#peers,
+      links: this.#links,
+      bidFarewell: (peer, reason) =>
+        this.#bidFarewell(peer, isOut ? 'it is disabled in the membership' : reason),
+    });
+  }
+
+  /** Tells the peers that this node takes no new work, or takes it again. */
+  setDraining(isDraining: boolean): void {
+    if (this.#isDraining === isDraining) return;
+    this.#isDraining = isDraining;
+    this.#reachIsNew();
+  }
+
+  // ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** `key` is kept while the claim lives: hand over a string that pins no message. Lifetimes end within 17 minutes. */
+  claim(now: number, key: string, lifetimeMilliseconds: number): void {
+    this.#claims.claim(now, key, lifetimeMilliseconds);
+  }
+
+  release(now: number, key: string): void {
+    this.#claims.release(now, key);
+  }
+
+  /** Who has claimed the key and is alive, this node included; null when nobody is known to have. */
+  owner(now: number, key: string): ClaimOwner | null {
+    return this.#claims.owner(now, key);
+  }
+
+  /** Asks all live peers whether they have the transaction. `done` comes at once when there are none. */
+  ask(now: number, key: string, done: OwnerFound): void {
+    this.#questions.ask(now, key, this.#peers.live, done);
+  }
+
+  /** False when the node is not reached or its queue is full. Only for datagrams that the network brought here. */
+  forward(now: number, node: number, datagram: ForwardedDatagram): boolean {
+    const body = withAge(datagram, now);
+    const sent = this.#outbox.send(now, node, {
+      type: frameTypes.forward,
+      codec: forwardCodec,
+      body,
+      priority: 'urgent',
+    });
+    if (sent) this.#peers.get(node)!.counters.forwardsOut[datagram.kind]++;
+    return sent;
+  }
+
+  // ── shared state ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  livePeers(): readonly number[] {
+    return this.#peers.live;
+  }
+
+  /** Live peers that take new work. */
+  takingPeers(): readonly number[] {
+    return this.#peers.all.filter((peer) => peer.isReached && !peer.draining).map((peer) => peer.id);
+  }
+
+  /** Incarnation of a peer that is reached, null otherwise. */
+  incarnationOf(node: number): number | null {
+    const peer = this.#peers.get(node);
+    return peer?.isReached ? peer.incarnation : null;
+  }
+
+  broadcast(channel: number, body: Uint8Array): void {
+    for (const node of this.#peers.live) this.send(node, channel, body);
+  }
+
+  send(node: number, channel: number, body: Uint8Array): boolean {
+    const message: ChannelMessage = { channel, body };
+    if (channelCodec.size(message) > frameBytesMax - 64) return false;
+    return this.#outbox.send(this.#now, node, {
+      type: frameTypes.channel,
+      codec: channelCodec,
+      body: message,
+      priority: 'bulk',
+    });
+  }
+
+  /** One subscriber per channel. It is told at once of the peers that are up already. */
+  subscribe(channel: number, subscriber: ChannelSubscriber): void {
+    this.#channels.subscribe(channel, subscriber);
+    for (const node of this.#peers.live) subscriber.onPeerUp(node, this.incarnationOf(node)!, this.#now);
+  }
+
+  /** Calls a management method on another node. `done` comes exactly once. */
+  call(now: number, node: number, call: RemoteCall, done: CallDone): void {
+    this.#calls.call(now, node, call, done);
+  }
+
+  // ── looking in ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Every other member, by node id. */
+  peers(): PeerView[] {
+    return this.#peers.all.map((peer) => peer.view());
+  }
+
+  /** Figures of the cluster as a whole; those of peers stand in {@link peers}. */
+  counters(): Record<string, number> {
+    return {
+      claims: this.#claims.size,
+      claimConflicts: this.#claims.conflicts,
+      claimsLost: this.#claims.lost,
+      claimsEvicted: this.#claims.evicted,
+      questionsAsked: this.#questions.asked,
+      questionsOpen: this.#questions.open,
+      questionsTimedOut: this.#questions.timedOut,
+      refusalsSent: this.#links.refusalsSent,
+      refusalsReceived: this.#links.refusalsReceived,
+      unprovedLinks: this.#links.strangers,
+    };
+  }
+
+  // ── timers and turns ──────────────────────────────────────────────────────────────────────────────────────────
+
+  onTimer(kind: number, now: number): void {
+    this.#now = now;
+    if (kind === timerKinds.claims) {
+      this.#claimsTimer = null;
+      this.#claimsAreDue = true;
+      this.#outbox.schedule();
+      return;
+    }
+    this.#heartbeatTimer = this.#ports.timers.start(
+      now,
+      this.#settings.heartbeat,
+      this,
+      timerKinds.heartbeat,
+    );
+    this.#claimsAreDue = true;
+    let anyLost = false;
+    for (const peer of this.#peers.all) {
+      if (this.#links.checkAlive(peer, now)) anyLost = true;
+      else if (peer.connection !== null) this.#beat(peer, now);
+    }
+    if (anyLost) this.#peers.update(now);
+  }
+
+  #beat(peer: Peer, now: number): void {
+    const { sentAt, receivedAt } = peer.lastHeartbeat;
+    const echoAge = receivedAt < 0 ? noEcho : Math.trunc(now - receivedAt);
+    const body: Heartbeat = { sentAt: now >>> 0, echo: sentAt, echoAge };
+    this.#outbox.send(now, peer.id, {
+      type: frameTypes.heartbeat,
+      codec: heartbeatCodec,
+      body,
+      priority: 'urgent',
+    });
+  }
+
+  #onTurnEnd(now: number): void {
+    this.#now = now;
+    if (this.#reachChanged) this.#tellReach(now);
+    if (!this.#claimsAreDue) return;
+    this.#claimsAreDue = false;
+    for (const peer of this.#peers.all) {
+      if (peer.isReached) this.#tellClaims(peer, now);
+      peer.claimsTold = 0;
+    }
+    this.#claims.batch.clear();
+  }
+
+  #onClaimsWaiting(now: number, urgent: boolean): void {
+    const { claimBatch } = this.#settings;
+    if (urgent || claimBatch === 0) {
+      this.#claimsAreDue = true;
+      this.#outbox.schedule();
+    } else if (this.#claimsTimer === null) {
+      this.#claimsTimer = this.#ports.timers.start(now, claimBatch, this, timerKinds.claims);
+    }
+  }
+
+  /** The claims of the batch that the peer has not been told. */
+  #tellClaims(peer: Peer, now: number): void {
+    const { words, count } = this.#claims.batch;
+    if (peer.claimsTold >= count) return;
+    const body: ClaimWords = { words, start: peer.claimsTold, end: count };
+    peer.claimsTold = count;
+    this.#outbox.send(now, peer.id, {
+      type: frameTypes.claims,
+      codec: claimsCodec,
+      body,
+      priority: 'urgent',
+    });
+  }
+
+  #reachIsNew(): void {
+    this.#reachChanged = true;
+    this.#outbox.schedule();
+  }
+
+  #tellReach(now: number): void {
+    this.#reachChanged = false;
+    const linked = this.#peers.all.filter((peer) => peer.connection !== null);
+    const nodes = linked.map((peer) => ({ node: peer.id, incarnation: peer.incarnation }));
+    const body: Reach = { draining: this.#isDraining, nodes };
+    for (const peer of linked) {
+      this.#outbox.send(now, peer.id, {
+        type: frameTypes.reach,
+        codec: reachCodec,
+        body,
+        priority: 'urgent',
+      });
+    }
+  }
+
+  // ── peers come and go ─────────────────────────────────────────────────────────────────────────────────────────
+
+  #onReached(peer: Peer, now: number): void {
+    peer.claimsTold = this.#claims.batch.count;
+    this.#claims.snapshot(now, (body) => {
+      this.#outbox.send(now, peer.id, {
+        type: frameTypes.claims,
+        codec: claimsCodec,
+        body,
+        priority: 'bulk',
+      });
+    });
+    this.#channels.peerUp(peer.id, peer.incarnation, now);
+  }
+
+  #onUnreached(peer: Peer, now: number): void {
+    this.#reachIsNew();
+    this.#questions.onNodeDown(now, peer.id);
+    this.#calls.onNodeDown(now, peer.id);
+    this.#channels.peerDown(peer.id, now);
+  }
+
+  #bidFarewell(peer: Peer, reason: string): void {
+    const address = { type: frameTypes.goodbye, source: this.nodeId, destination: peer.id };
+    if (peer.connection?.state === 'up')
+      peer.connection.writer!.writeAlone(address, goodbyeCodec, { reason });
+  }
+
+  // ── what peers send ───────────────────────────────────────────────────────────────────────────────────────────
+
+  #inboxUser(): InboxUser {
+    return {
+      onHeartbeat: (peer, heartbeat, now) => this.#onHeartbeat(peer, heartbeat, now),
+      onReach: (peer, reach, now) => {
+        peer.draining = reach.draining;
+        peer.reaches = new Map(reach.nodes.map((entry) => [entry.node, entry.incarnation]));
+        this.#peers.update(now);
+      },
+      onGoodbye: (peer, reason, now) => {
+        this.#links.leave(peer, reason, now);
+        this.#peers.update(now);
+      },
+      onClaims: (peer, claims, now) => this.#claims.receive(now, claimOwner(peer), claims),
+      onAsk: (peer, question, now) => {
+        const owns = this.#user.owns(question.key);
+        const body = { id: question.id, owns };
+        this.#outbox.send(now, peer.id, {
+          type: frameTypes.answer,
+          codec: answerCodec,
+          body,
+          priority: 'urgent',
+        });
+      },
+      onAnswer: (from, answer, now) => this.#questions.onAnswer(now, from, answer),
+      onForward: (peer, datagram, now) => this.#onForward(peer, datagram, now),
+      onForwardRefused: (peer, datagram, now) => this.#user.onForwardRefused(datagram, peer.id, now),
+      onChannel: (peer, message, now) => {
+        if (!this.#channels.deliver(peer.id, message, now)) peer.counters.drops.unknownType++;
+      },
+      onCall: (peer, call) => this.#onCall(peer, call),
+      onCallResult: (peer, result, now) => this.#calls.onResult(now, peer.id, result),
+    };
+  }
+
+  #onHeartbeat(peer: Peer, heartbeat: Heartbeat, now: number): void {
+    peer.lastHeartbeat = { sentAt: heartbeat.sentAt, receivedAt: now };
+    if (heartbeat.echoAge === noEcho) return;
+    peer.roundTrip = Math.max(0, ((now >>> 0) - heartbeat.echo - heartbeat.echoAge) | 0);
+  }
+
+  #onForward(peer: Peer, datagram: ForwardedDatagram, now: number): void {
+    if (this.#user.onForward(datagram, peer.id, now)) return;
+    this.#outbox.send(now, peer.id, {
+      type: frameTypes.forwardRefused,
+      codec: forwardCodec,
+      body: withAge(datagram, now),
+      priority: 'urgent',
+    });
+  }
+
+  #onCall(peer: Peer, call: RemoteCall & { readonly id: number }): void {
+    const { incarnation } = peer;
+    this.#user.onCall({ method: call.method, parameters: call.parameters }, peer.id, (result) => {
+      if (peer.incarnation !== incarnation) return;
+      let body: CallResult = { id: call.id, ok: true, result };
+      if (callResultCodec.size(body) > frameBytesMax - 64) {
+        body = {
+          id: call.id,
+          ok: false,
+          result: `the result of ${call.method} is larger than ${frameBytesMax} bytes`,
+        };
+      }
+      const frame = { type: frameTypes.callResult, codec: callResultCodec, body, priority: 'bulk' } as const;
+      this.#outbox.send(this.#now, peer.id, frame);
+    });
+  }
+}
+
+function claimOwner(peer: Peer): ClaimOwner {
+  return { node: peer.id, incarnation: peer.incarnation };
+}
+
+/** Equal on all nodes. Without a secret anybody who reads this can compute it: claims may then be aimed at. */
+function hashKeyOf(identity: ClusterIdentity): Buffer {
+  return deriveKey(identity.secret ?? Buffer.from(`cluster ${identity.clusterId}`), 'claims');
+}

@@ -1,0 +1,31 @@
+/**
+ * The byte streams beneath the cluster, as the cluster needs them. `net/link-*.ts` implements them over TCP, tests in
+ * memory; one compliance suite runs over both. Callbacks never come from within a call into the transport.
+ */
+
+/** One byte stream, made by dialling or accepted. */
+export interface Link {
+  /** The other side, for the log and, without a secret, for the membership check. IP text without brackets. */
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** Queues the bytes, which belong to the link from now on. False: it has enough, wait for `onDrain`. */
+  write(bytes: Buffer): boolean;
+  /** Sends what was written, then ends. No callback follows. */
+  close(): void;
+}
+
+export interface LinkUser {
+  /** A dialled link is there; accepted ones begin open. */
+  onOpen(now: number): void;
+  /** `bytes` may be kept; they are nobody else's. */
+  onBytes(bytes: Buffer, now: number): void;
+  /** More may be written after a `write` that returned false. */
+  onDrain(now: number): void;
+  /** The other side ended, the network broke, or the dial failed. Comes once, and last. */
+  onClose(reason: string, now: number): void;
+}
+
+export interface LinkTransport {
+  /** Begins to dial; `user.onOpen` or `user.onClose` follows. */
+  connect(address: string, port: number, user: LinkUser): Link;
+}

@@ -1,0 +1,146 @@
+/**
+ * All other members, and by which way each is reached: its own link, else one hop through a live peer that has a link
+ * to it. A way that breaks loses what was under way on it, so users see the node go down and come up again even when
+ * another way takes over at once: that is their sign to compare their state.
+ */
+
+import type { Connection } from '#cluster/connection.ts';
+import type { Member } from '#cluster/member.ts';
+import { Peer } from '#cluster/peer.ts';
+import type { ClusterLog } from '#cluster/ports.ts';
+
+export interface PeerTableUser {
+  onReached(peer: Peer, now: number): void;
+  onUnreached(peer: Peer, now: number): void;
+}
+
+interface Way {
+  readonly path: Connection;
+  readonly through: number;
+  readonly incarnation: number;
+}
+
+export class PeerTable {
+  readonly #log: ClusterLog;
+  readonly #user: PeerTableUser;
+  readonly #peers = new Map<number, Peer>();
+  #ordered: readonly Peer[] = [];
+  #live: readonly number[] = [];
+
+  constructor(log: ClusterLog, user: PeerTableUser) {
+    this.#log = log;
+    this.#user = user;
+  }
+
+  /** By node id. */
+  get all(): readonly Peer[] {
+    return this.#ordered;
+  }
+
+  /** Ids of the peers that are reached, in order; a new array whenever it changes. */
+  get live(): readonly number[] {
+    return this.#live;
+  }
+
+  get(node: number): Peer | null {
+    return this.#peers.get(node) ?? null;
+  }
+
+  add(member: Member, now: number): Peer {
+    const peer = new Peer(member);
+    peer.since = now;
+    this.#peers.set(peer.id, peer);
+    this.#order();
+    return peer;
+  }
+
+  /** The peer must have lost its connection and been updated before. */
+  remove(peer: Peer): void {
+    this.#peers.delete(peer.id);
+    this.#order();
+  }
+
+  /** Looks at every way anew; call after any change of links, members or of what peers reach. */
+  update(now: number): void {
+    const fallen: Peer[] = [];
+    const risen: Peer[] = [];
+    for (const peer of this.#ordered) {
+      const way = this.#wayTo(peer, now);
+      if ((way?.path ?? null) === peer.path && (way?.incarnation ?? 0) === peer.incarnation) continue;
+      const isUnbroken = peer.path !== null && way !== null && this.#isWhole(peer, way);
+      const wasReached = peer.path !== null;
+      const reason = peer.problem;
+      this.#take(peer, way, now);
+      if (isUnbroken) {
+        this.#log.info(`direct link to node [${peer.id}] is there again`);
+        continue;
+      }
+      if (wasReached) fallen.push(peer);
+      if (way !== null) risen.push(peer);
+      this.#tell(peer, wasReached, reason);
+    }
+    if (fallen.length + risen.length === 0) return;
+    this.#live = this.#ordered.filter((peer) => peer.isReached).map((peer) => peer.id);
+    for (const peer of fallen) this.#user.onUnreached(peer, now);
+    for (const peer of risen) this.#user.onReached(peer, now);
+  }
+
+  /** The old way is still good and only a better one has come: nothing was lost. */
+  #isWhole(peer: Peer, way: Way): boolean {
+    return (
+      peer.path!.state === 'up' &&
+      way.through === 0 &&
+      way.incarnation === peer.incarnation &&
+      peer.through !== 0
+    );
+  }
+
+  #take(peer: Peer, way: Way | null, now: number): void {
+    peer.path = way?.path ?? null;
+    peer.through = way?.through ?? 0;
+    peer.incarnation = way?.incarnation ?? 0;
+    peer.since = now;
+  }
+
+  #wayTo(peer: Peer, now: number): Way | null {
+    if (!peer.member.enabled) return null;
+    const { connection } = peer;
+    if (connection !== null) {
+      return { path: connection, through: 0, incarnation: connection.hello!.incarnation };
+    }
+    if (now < peer.relayFrom) return null;
+    let best: Peer | null = null;
+    for (const candidate of this.#ordered) {
+      if (candidate.connection === null || !candidate.reaches.has(peer.id)) continue;
+      // The way in use stays, or frames would overtake each other for nothing.
+      const isInUse = candidate.connection === peer.path;
+      if (best === null || isInUse || candidate.member.priority < best.member.priority) best = candidate;
+      if (isInUse) break;
+    }
+    if (best === null) return null;
+    return { path: best.connection!, through: best.id, incarnation: best.reaches.get(peer.id)! };
+  }
+
+  /** Operators look for "Node [3] is UP" and "node [3] is down". */
+  #tell(peer: Peer, wasReached: boolean, reason: string): void {
+    const cause = reason === '' ? 'no way to it' : reason;
+    const fields = { node: peer.id, incarnation: peer.incarnation };
+    if (peer.path === null) {
+      this.#log.warn(`node [${peer.id}] is down: ${cause}`, { node: peer.id });
+    } else if (wasReached && peer.through !== 0) {
+      this.#log.warn(
+        `direct link to node [${peer.id}] lost: ${cause}; reached through node [${peer.through}]`,
+        fields,
+      );
+    } else if (peer.through !== 0) {
+      this.#log.info(`Node [${peer.id}] is UP (through node [${peer.through}], no direct link)`, fields);
+    } else {
+      this.#log.info(`Node [${peer.id}] is UP (${peer.path.remote}, ${peer.software})`, fields);
+    }
+  }
+
+  #order(): void {
+    this.#ordered = [...this.#peers.values()].sort((left, right) => left.id - right.id);
+    this.#live = this.#ordered.filter((peer) => peer.isReached).map((peer) => peer.id);
+  }
+}

@@ -1,0 +1,162 @@
+/** One other member of the cluster: its links, the way it is reached by, and what was counted of it. */
+
+import type { Connection } from '#cluster/connection.ts';
+import { type ForwardKind, forwardKindNames } from '#cluster/forward.ts';
+import type { Member } from '#cluster/member.ts';
+import type { Timer } from '#util/timer-queue.ts';
+
+/** Why a frame for, or of, this node came to nothing. */
+export const dropCauses = [
+  'unreachable',
+  'queueFull',
+  'stale',
+  'linkLost',
+  'relayRefused',
+  'malformed',
+  'unknownType',
+  'notUp',
+] as const;
+export type DropCause = (typeof dropCauses)[number];
+
+export interface PeerCounters {
+  framesIn: number;
+  framesOut: number;
+  bytesIn: number;
+  bytesOut: number;
+  /** Frames of others that this node passed on to the peer. */
+  relayed: number;
+  heartbeatsMissed: number;
+  linksLost: number;
+  readonly forwardsIn: Record<ForwardKind, number>;
+  readonly forwardsOut: Record<ForwardKind, number>;
+  readonly drops: Record<DropCause, number>;
+}
+
+/** `relayed`: reached through another node. `refused`: one side does not accept the other; see `problem`. */
+export type PeerState = 'up' | 'relayed' | 'connecting' | 'refused' | 'down' | 'disabled';
+
+/** What `anyvia cluster` shows. */
+export interface PeerView {
+  readonly nodeId: number;
+  readonly description: string;
+  readonly address: string;
+  readonly port: number;
+  readonly state: PeerState;
+  /** Node that relays, 0 when none does. */
+  readonly through: number;
+  /** 0 while not reached. */
+  readonly incarnation: number;
+  readonly software: string;
+  readonly draining: boolean;
+  /** Null before the first measurement. */
+  readonly roundTripMilliseconds: number | null;
+  readonly queueFrames: number;
+  readonly queueBytes: number;
+  /** Nodes that it has a direct link to. */
+  readonly reaches: readonly number[];
+  /** When the state was entered, ms of the monotonic clock. */
+  readonly since: number;
+  /** Last reason for a loss or refusal, '' when there was none since the link came up. */
+  readonly problem: string;
+  readonly counters: Readonly<PeerCounters>;
+}
+
+export class Peer {
+  member: Member;
+  /** Authenticated and open; at most one. */
+  connection: Connection | null = null;
+  /** A dial under way. */
+  dialling: Connection | null = null;
+  redial: Timer | null = null;
+  dialsFailed = 0;
+  /** Connection that frames for this node leave by: its own, or that of a peer that relays. */
+  path: Connection | null = null;
+  /** Node that relays, 0 = direct or not reached. */
+  through = 0;
+  /** Before this time no other peer is believed to reach it: they may be about to find out too. */
+  relayFrom = 0;
+  /** While `path` is set. */
+  incarnation = 0;
+  software = '';
+  draining = false;
+  refused = false;
+  problem = '';
+  since = 0;
+  heard = 0;
+  heardFrames = 0;
+  missed = 0;
+  lastHeartbeat = { sentAt: 0, receivedAt: -1 };
+  roundTrip: number | null = null;
+  /** Node → incarnation, as the peer told last. */
+  reaches: ReadonlyMap<number, number> = new Map();
+  /** Claims of the current batch that it has been told. */
+  claimsTold = 0;
+  readonly counters = emptyCounters();
+
+  constructor(member: Member) {
+    this.member = member;
+  }
+
+  get id(): number {
+    return this.member.nodeId;
+  }
+
+  get isReached(): boolean {
+    return this.path !== null;
+  }
+
+  get state(): PeerState {
+    if (!this.member.enabled) return 'disabled';
+    if (this.connection !== null) return 'up';
+    if (this.path !== null) return 'relayed';
+    if (this.refused) return 'refused';
+    return this.dialling === null ? 'down' : 'connecting';
+  }
+
+  /** The queue of a relayed peer is that of the peer that relays. */
+  view(): PeerView {
+    const { counters } = this;
+    return {
+      nodeId: this.id,
+      description: this.member.description,
+      address: this.member.address,
+      port: this.member.port,
+      state: this.state,
+      through: this.through,
+      incarnation: this.incarnation,
+      software: this.software,
+      draining: this.draining,
+      roundTripMilliseconds: this.connection === null ? null : this.roundTrip,
+      queueFrames: this.connection?.writer?.frames ?? 0,
+      queueBytes: this.connection?.writer?.bytes ?? 0,
+      reaches: [...this.reaches.keys()],
+      since: this.since,
+      problem: this.problem,
+      counters: {
+        ...counters,
+        forwardsIn: { ...counters.forwardsIn },
+        forwardsOut: { ...counters.forwardsOut },
+        drops: { ...counters.drops },
+      },
+    };
+  }
+}
+
+function emptyCounters(): PeerCounters {
+  return {
+    framesIn: 0,
+    framesOut: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    relayed: 0,
+    heartbeatsMissed: 0,
+    linksLost: 0,
+    forwardsIn: zeros(forwardKindNames),
+    forwardsOut: zeros(forwardKindNames),
+    drops: zeros(dropCauses),
+  };
+}
+
+function zeros<Name extends string>(names: readonly Name[]): Record<Name, number> {
+  return Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
+}
