@@ -1,6 +1,5 @@
 /** What the server reads from a loaded script before anything is opened: sockets, cluster, control socket. */
 
-import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { parseNodeInfo } from '#cluster/member.ts';
 import type { Member } from '#cluster/member.ts';
@@ -8,6 +7,7 @@ import type { ParameterValues } from '#module/define.ts';
 import type { LoadedScript } from '#module/load.ts';
 import type { SocketDefinition } from '#script/socket-definition.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import { parseIp } from '#util/ip-address.ts';
 import type { LocalSocket } from '#util/socket-address.ts';
 
 export interface ClusterConfiguration {
@@ -36,6 +36,8 @@ export interface NodeConfiguration {
   readonly aliases: readonly { readonly host: string; readonly port: number }[];
   readonly controlSocket: string;
   readonly logLevel: number;
+  /** T1 and T2 as the script sets them for tm, ms. */
+  readonly transactionTimers: { readonly t1: number; readonly t2: number };
   readonly cluster: ClusterConfiguration | null;
 }
 
@@ -66,12 +68,14 @@ export function readConfiguration(script: LoadedScript, listen: readonly string[
   }
   const cluster = readCluster(script, definitions);
   if (isFailure(cluster)) return cluster;
+  const transaction = parametersOf(script, 'tm');
   return {
     sockets,
     reusePort,
     aliases: script.aliases,
     controlSocket: String(script.globals.get('control_socket') ?? defaultControlSocket),
     logLevel: Number(script.globals.get('log_level') ?? 2),
+    transactionTimers: { t1: Number(transaction?.T1_timer ?? 500), t2: Number(transaction?.T2_timer ?? 4000) },
     cluster,
   };
 }
@@ -112,7 +116,7 @@ function readListenOption(text: string): SocketDefinition | Failure {
 
 /** An address, every address of an interface, or every address of the machine (`*`). */
 function addressesOf(host: string): string[] | Failure {
-  if (isIP(host) !== 0) return [host];
+  if (parseIp(host) !== null) return [host];
   const interfaces = networkInterfaces();
   if (host === '*') return ['0.0.0.0'];
   const named = interfaces[host];

@@ -6,8 +6,9 @@
 
 import type { Statistics } from '#module/statistics.ts';
 import { forwardResponseStatelessly } from '#proxy/stateless.ts';
+import { headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
-import { buildRequest } from '#sip/request.ts';
+import { buildRequest, topViaValue } from '#sip/request.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
@@ -56,8 +57,8 @@ export class Orphans {
       method: 'ACK',
       uri: `sip:${host}:${source.port}`,
       via: topViaValue(response),
-      from: response.value(response.find(3)),
-      to: response.value(response.find(4)),
+      from: response.firstValue(headerNames.from),
+      to: response.firstValue(headerNames.to),
       callId: response.callId,
       cseq: response.cseqNumber,
       headers: 'Max-Forwards: 70\r\n',
@@ -70,8 +71,4 @@ export class Orphans {
   #count(name: string): void {
     this.#parts.statistics.counter('tm', name).value++;
   }
-}
-
-function topViaValue(message: SipMessage): string {
-  return message.values(1)[0] ?? '';
 }

@@ -1,8 +1,9 @@
 /**
  * Joins SIP and the cluster: which node owns the transaction of a message, and the hand-over of the raw datagram to
- * it. Nothing is decided here twice: a response is found by the tag in our own branch, everything else by claims.
+ * it. Nothing is decided twice: a response is found by the tag in our own branch, everything else by claims.
  */
 
+import type { ClaimOwner } from '#cluster/claim-directory.ts';
 import type { ClusterNode } from '#cluster/cluster-node.ts';
 import type { ForwardedDatagram, ForwardKind } from '#cluster/forward.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
@@ -10,6 +11,107 @@ import type { TransactionClaims } from '#modules/tm/ports.ts';
 import type { Arrival } from '#server/receive.ts';
 import type { Trace } from '#server/trace.ts';
 import type { SipMessage } from '#sip/message.ts';
+import { detach } from '#sip/serialize.ts';
 import type { OwnerTag } from '#transaction/branch.ts';
 import type { TransactionTable } from '#transaction/table.ts';
 import { socketName } from '#util/socket-address.ts';
+
+/** OpenSIPS's names of what was handed over; ACKs count as requests there. */
+const counterNames: Readonly<Record<ForwardKind, string>> = {
+  reply: 'cluster_reply',
+  request: 'cluster_request',
+  cancel: 'cluster_cancel',
+  ack: 'cluster_request',
+};
+
+export class Ownership implements TransactionClaims {
+  readonly #cluster: ClusterNode;
+  readonly #table: TransactionTable;
+  readonly #trace: Trace;
+  readonly #sent: Readonly<Record<ForwardKind, Counter>>;
+  readonly #received: Readonly<Record<ForwardKind, Counter>>;
+  /** New requests that still arrive are handed to a peer that takes work. */
+  draining = false;
+
+  constructor(cluster: ClusterNode, table: TransactionTable, trace: Trace, statistics: Statistics) {
+    this.#cluster = cluster;
+    this.#table = table;
+    this.#trace = trace;
+    const counters = (suffix: string): Record<ForwardKind, Counter> => ({
+      reply: statistics.counter('tm', counterNames.reply + suffix),
+      request: statistics.counter('tm', counterNames.request + suffix),
+      cancel: statistics.counter('tm', counterNames.cancel + suffix),
+      ack: statistics.counter('tm', counterNames.ack + suffix),
+    });
+    this.#sent = counters('_sent');
+    this.#received = counters('_recv');
+  }
+
+  claim(now: number, key: string, lifetimeMilliseconds: number): void {
+    this.#cluster.claim(now, detach(key), lifetimeMilliseconds);
+  }
+
+  countReceived(kind: ForwardKind): void {
+    this.#received[kind].value++;
+  }
+
+  /** False when the owner is gone, restarted since, or cannot be reached: then its orphans are ours to deal with. */
+  relayResponse(now: number, response: SipMessage, tag: OwnerTag, arrival: Arrival): boolean {
+    if (this.#cluster.incarnationOf(tag.node) !== tag.incarnation) return false;
+    return this.#forward(now, tag.node, 'reply', response, arrival);
+  }
+
+  /**
+   * Hands the request to its owner, or calls `unowned`: at once when nobody can own it, after asking the peers when
+   * `isAsked` and no claim is known.
+   */
+  findOwner(now: number, request: SipMessage, arrival: Arrival, isAsked: boolean, unowned: () => void): void {
+    const key = request.method === 'CANCEL' ? this.#table.inviteKey(request) : this.#table.key(request);
+    const kind = kindOf(request);
+    const owner = this.#cluster.owner(now, key);
+    if (owner !== null && owner.node !== this.#cluster.nodeId) {
+      if (this.#forward(now, owner.node, kind, request, arrival)) return;
+      unowned();
+      return;
+    }
+    if (!isAsked || owner !== null) {
+      unowned();
+      return;
+    }
+    // What waits for the peers' answers outlives the datagram it came in.
+    const kept: Arrival = { ...arrival, bytes: Uint8Array.from(arrival.bytes) };
+    this.#cluster.ask(now, key, (found: ClaimOwner | null, at: number) => {
+      if (found === null || !this.#forward(at, found.node, kind, request, kept)) unowned();
+    });
+  }
+
+  /** While this node drains: a new request goes to a peer that takes work. False: nobody does, handle it here. */
+  handOver(now: number, request: SipMessage, arrival: Arrival): boolean {
+    if (!this.draining || arrival.receivedBy !== 0) return false;
+    const peers = this.#cluster.takingPeers();
+    if (peers.length === 0) return false;
+    const peer = peers[request.cseqNumber % peers.length]!;
+    return this.#forward(now, peer, kindOf(request), request, arrival);
+  }
+
+  #forward(now: number, node: number, kind: ForwardKind, message: SipMessage, arrival: Arrival): boolean {
+    const { source } = arrival;
+    const datagram: ForwardedDatagram = {
+      kind,
+      bytes: arrival.bytes,
+      sourceAddress: source.address,
+      sourcePort: source.port,
+      socket: source.socket.tag === '' ? socketName(source.socket) : source.socket.tag,
+      receivedAt: now,
+    };
+    if (!this.#cluster.forward(now, node, datagram)) return false;
+    this.#sent[kind].value++;
+    this.#trace.relayed(message, arrival, node);
+    return true;
+  }
+}
+
+function kindOf(request: SipMessage): ForwardKind {
+  if (request.method === 'CANCEL') return 'cancel';
+  return request.method === 'ACK' ? 'ack' : 'request';
+}

@@ -4,7 +4,8 @@
  */
 
 import { MessageContext } from '#module/context.ts';
-import type { Hooks, Logger } from '#module/host.ts';
+import type { Hooks } from '#module/hooks.ts';
+import type { Logger } from '#module/host.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 import type { Orphans } from '#server/orphans.ts';
@@ -14,8 +15,7 @@ import { type ParseFailure, parseMessage, type SipMessage } from '#sip/message.t
 import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';
-import type { OwnerTag } from '#transaction/branch.ts';
-import type { BranchCodec } from '#transaction/branch.ts';
+import type { BranchCodec, OwnerTag } from '#transaction/branch.ts';
 import type { TransactionTable } from '#transaction/table.ts';
 import { isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
@@ -83,13 +83,13 @@ export class Receiver {
   #dispatch(now: number, arrival: Arrival): void {
     const { bytes } = arrival;
     if (isKeepAlive(bytes)) return;
-    const text = (bytes as Buffer).latin1Slice(0, bytes.length);
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
     const message = parseMessage(text);
     if (isFailure(message)) {
       this.#refuse(message, arrival.source);
       return;
     }
-    this.#parts.trace.received(now, message, arrival);
+    this.#parts.trace.received(message, arrival);
     if (message.isRequest) this.#request(now, message, arrival);
     else this.#response(now, message, arrival);
   }
@@ -122,7 +122,7 @@ export class Receiver {
   #peersResponse(now: number, response: SipMessage, tag: OwnerTag, arrival: Arrival): void {
     const { ownership } = this.#parts;
     const mayRelay = arrival.receivedBy === 0 && ownership !== null && tag.node !== this.#parts.nodeId;
-    if (mayRelay && ownership.relayResponse(now, tag, arrival)) return;
+    if (mayRelay && ownership.relayResponse(now, response, tag, arrival)) return;
     this.#parts.orphans.response(response, arrival.source);
   }
 

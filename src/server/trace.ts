@@ -64,7 +64,7 @@ export class Trace {
 
   sent(bytes: Uint8Array, flow: Flow): void {
     if (this.#watchers.size === 0) return;
-    const message = parseMessage((bytes as Buffer).latin1Slice(0, bytes.length));
+    const message = parseMessage(Buffer.from(bytes).toString('latin1'));
     if (!isFailure(message)) this.#tell('sent', message, flow, 0);
   }
 

@@ -78,6 +78,14 @@ export class TransactionTable {
     return this.#clientCount;
   }
 
+  hasServer(key: string): boolean {
+    return this.#servers.has(key);
+  }
+
+  serverOf(key: string): ServerTransaction | null {
+    return this.#servers.get(key) ?? null;
+  }
+
   servers(): IterableIterator<ServerTransaction> {
     return this.#servers.values();
   }

@@ -1,0 +1,268 @@
+/**
+ * Joins the layers into one node. Everything that touches the world comes in as a port, so that a test can run several
+ * nodes on a simulated network and clock.
+ */
+
+import { ClusterNode, type ClusterUser } from '#cluster/cluster-node.ts';
+import type { ForwardedDatagram } from '#cluster/forward.ts';
+import type { LinkTransport } from '#cluster/link-transport.ts';
+import { emptyHooks } from '#module/hooks.ts';
+import type { Logger } from '#module/host.ts';
+import type { BoundScript, LoadedScript } from '#module/load.ts';
+import { clusterView, commandDirectory, processView, type ProcessView, statelessService } from '#module/services.ts';
+import { Statistics } from '#module/statistics.ts';
+import { transactionCore } from '#modules/tm/ports.ts';
+import { TransactionModule } from '#modules/tm/transaction-module.ts';
+import { clusterViewOf } from '#server/cluster-view.ts';
+import type { NodeConfiguration } from '#server/configuration.ts';
+import { Control } from '#server/control.ts';
+import { NodeHost } from '#server/node-host.ts';
+import { Orphans } from '#server/orphans.ts';
+import { Ownership } from '#server/ownership.ts';
+import { Receiver } from '#server/receive.ts';
+import { Trace } from '#server/trace.ts';
+import { BranchCodec } from '#transaction/branch.ts';
+import { defaultSettings } from '#transaction/settings.ts';
+import { TransactionTable } from '#transaction/table.ts';
+import type { Clock } from '#util/clock.ts';
+import { Failure, isFailure } from '#util/failure.ts';
+import { type Flow, type LocalSocket, socketName } from '#util/socket-address.ts';
+import type { TimerQueue } from '#util/timer-queue.ts';
+
+export interface NodePorts {
+  readonly clock: Clock;
+  readonly timers: TimerQueue;
+  readonly log: Logger;
+  readonly process: ProcessView;
+  /** Sends a datagram; never waits. */
+  send(bytes: Uint8Array, flow: Flow): void;
+  /** Host name to address; `done` at once for IP literals. */
+  resolveName(host: string, family: 0 | 4 | 6, done: (address: string | Failure) => void): void;
+  random(bytes: number): Buffer;
+  /** Null when the node stands alone. */
+  readonly links: LinkTransport | null;
+  endOfTurn(run: (now: number) => void): void;
+  every(milliseconds: number, run: (now: number) => void): void;
+  /** Called after each event: timers may have been started. */
+  rearm(): void;
+  /** Reads the membership table now. */
+  reloadMembership(): unknown;
+}
+
+export interface NodeIdentity {
+  readonly nodeId: number;
+  readonly incarnation: number;
+  /** 0 when the node stands alone. */
+  readonly clusterId: number;
+  /** What every node of the cluster knows; null = peers are known by their address alone. */
+  readonly secret: Uint8Array | null;
+}
+
+/** A running node, without its sockets. */
+export class AnyviaNode {
+  readonly table: TransactionTable;
+  readonly statistics = new Statistics();
+  readonly control: Control;
+  readonly trace: Trace;
+  readonly cluster: ClusterNode | null;
+  readonly ownership: Ownership | null;
+  readonly identity: NodeIdentity;
+  readonly started: number;
+  readonly #ports: NodePorts;
+  readonly #sockets: readonly LocalSocket[];
+  readonly #socketByName = new Map<string, LocalSocket>();
+  #receiver!: Receiver;
+  #script!: BoundScript;
+  #transactions: TransactionModule | null = null;
+
+  private constructor(identity: NodeIdentity, configuration: NodeConfiguration, ports: NodePorts, branches: BranchCodec) {
+    this.identity = identity;
+    this.#ports = ports;
+    this.#sockets = configuration.sockets;
+    this.started = ports.clock.monotonic();
+    for (const socket of configuration.sockets) {
+      this.#socketByName.set(socketName(socket), socket);
+      if (socket.tag !== '') this.#socketByName.set(socket.tag, socket);
+    }
+    this.trace = new Trace(identity.nodeId, ports.clock);
+    this.control = new Control(identity.nodeId, this.trace, ports.log);
+    const parameters = configuration.transactionTimers;
+    this.table = new TransactionTable({
+      timers: ports.timers,
+      transport: { send: (bytes, flow) => this.send(bytes, flow) },
+      branches,
+      settings: { ...defaultSettings, ...parameters },
+    });
+    this.cluster = ports.links === null ? null : this.#makeCluster(ports.links, configuration);
+    this.ownership =
+      this.cluster === null ? null : new Ownership(this.cluster, this.table, this.trace, this.statistics);
+  }
+
+  /** A Failure when a module refuses its parameters. */
+  static create(
+    script: LoadedScript,
+    configuration: NodeConfiguration,
+    identity: NodeIdentity,
+    ports: NodePorts,
+  ): AnyviaNode | Failure {
+    const branches = new BranchCodec({ node: identity.nodeId, incarnation: identity.incarnation, worker: 0 }, [
+      branchKey(identity, ports),
+    ]);
+    const node = new AnyviaNode(identity, configuration, ports, branches);
+    const problem = node.#createModules(script, configuration, branches);
+    return problem ?? node;
+  }
+
+  /** Begins work: cluster links, startup_route, timer routes. */
+  start(): void {
+    const now = this.#ports.clock.monotonic();
+    this.cluster?.start(now);
+    this.#script.start();
+    for (const timer of this.#script.timers) {
+      this.#ports.every(timer.seconds * 1000, () => {
+        void this.#script.runTimer(timer.name);
+      });
+    }
+  }
+
+  /** A datagram from the network. */
+  receive(bytes: Uint8Array, address: string, port: number, socket: LocalSocket): void {
+    this.#receiver.receive({ bytes, source: { socket, address, port }, receivedBy: 0 });
+    this.#ports.rearm();
+  }
+
+  send(bytes: Uint8Array, flow: Flow): void {
+    this.trace.sent(bytes, flow);
+    this.#ports.send(bytes, flow);
+  }
+
+  // ── making ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #makeCluster(links: LinkTransport, configuration: NodeConfiguration): ClusterNode {
+    const { clusterId, nodeId, incarnation, secret } = this.identity;
+    const { timers, log, random, endOfTurn } = this.#ports;
+    return new ClusterNode(
+      { clusterId, nodeId, incarnation, secret, software: this.#ports.process.version },
+      { timers, log, transport: links, random, endOfTurn },
+      this.#clusterUser(),
+      {
+        heartbeat: configuration.cluster!.heartbeatMilliseconds,
+        claimBatch: configuration.cluster!.claimBatchMilliseconds,
+      },
+    );
+  }
+
+  #clusterUser(): ClusterUser {
+    return {
+      onForward: (datagram, from) => this.#onForward(datagram, from),
+      onForwardRefused: (datagram) => {
+        // The owner forgot it in the meantime: here it is treated as if it had just arrived.
+        const arrival = this.#arrivalOf(datagram, this.identity.nodeId);
+        if (arrival !== null) this.#receiver.receive(arrival);
+      },
+      owns: (key) => this.table.hasServer(key),
+      onClaimLost: (key, _winner, now) => this.#withdraw(key, now),
+      onCall: (call, _from, answer) => {
+        this.control.runForPeer(call.method, call.parameters).then(answer, (error: unknown) => {
+          answer(JSON.stringify({ error: String(error) }));
+        });
+      },
+    };
+  }
+
+  #onForward(datagram: ForwardedDatagram, from: number): boolean {
+    const arrival = this.#arrivalOf(datagram, from);
+    if (arrival === null) return false;
+    this.ownership?.countReceived(datagram.kind);
+    this.#receiver.receive(arrival);
+    return true;
+  }
+
+  #arrivalOf(datagram: ForwardedDatagram, receivedBy: number): Parameters<Receiver['receive']>[0] | null {
+    const socket = this.#socketByName.get(datagram.socket);
+    if (socket === undefined) {
+      this.#ports.log.warn(`node [${receivedBy}] received a datagram on ${datagram.socket}, which is no socket here`);
+      return null;
+    }
+    const source = { socket, address: datagram.sourceAddress, port: datagram.sourcePort };
+    return { bytes: datagram.bytes, source, receivedBy };
+  }
+
+  #withdraw(key: string, now: number): void {
+    const server = this.table.serverOf(key);
+    const transaction = server === null ? null : (this.#transactions?.ownerOf(server) ?? null);
+    transaction?.proxy.withdraw(now);
+  }
+
+  #createModules(script: LoadedScript, configuration: NodeConfiguration, branches: BranchCodec): Failure | null {
+    const ports = this.#ports;
+    const host = new NodeHost({
+      identity: this.identity,
+      configuration,
+      globals: script.globals,
+      statistics: this.statistics,
+      hooks: emptyHooks(),
+      cluster: this.cluster,
+      ports,
+      send: (bytes, flow) => this.send(bytes, flow),
+      runRoute: (kind, name, context) => {
+        const result = this.#script.run(kind, name, context);
+        return typeof result === 'number' ? result : 1;
+      },
+      hasRoute: (kind, name) => this.#script.has(kind, name),
+    });
+    host.provide(transactionCore, { table: this.table, branches, claims: this.ownership });
+    host.provide(commandDirectory, this.control);
+    host.provide(processView, ports.process);
+    if (this.cluster !== null) {
+      host.provide(clusterView, clusterViewOf(this.cluster, () => ports.reloadMembership()));
+    }
+    const instances = new Map<string, unknown>();
+    for (const { declaration, parameters } of script.modules) {
+      const instance = declaration.create(host, parameters);
+      if (isFailure(instance)) return new Failure(instance.code, `${declaration.name}: ${instance.message}`);
+      instances.set(declaration.name, instance);
+      for (const command of declaration.commands ?? []) this.control.add(command, instance as never);
+    }
+    this.#script = script.bind(instances);
+    const transactions = instances.get('tm');
+    this.#transactions = transactions instanceof TransactionModule ? transactions : null;
+    if (this.#transactions !== null) this.#transactions.hasGlobalReplyRoute = this.#script.has('onreply', '');
+    this.#makeReceiver(host, branches);
+    return null;
+  }
+
+  #makeReceiver(host: NodeHost, branches: BranchCodec): void {
+    const stateless = host.optionalService(statelessService);
+    this.#receiver = new Receiver({
+      nodeId: this.identity.nodeId,
+      table: this.table,
+      branches,
+      transactions: this.#transactions,
+      ownership: this.ownership,
+      orphans: new Orphans({
+        statistics: this.statistics,
+        forwardsForeign: host.globalParameter('disable_stateless_fwd') === 0,
+        send: (bytes, flow) => this.send(bytes, flow),
+        socketFor: (address) => this.#sockets.find((socket) => socket.advertisedAddress === address) ?? null,
+      }),
+      trace: this.trace,
+      log: this.#ports.log,
+      statistics: this.statistics,
+      hooks: host.hooks,
+      monotonic: () => this.#ports.clock.monotonic(),
+      runMainRoute: (context) => this.#script.run('request', '', context),
+      absorbsAck: (request) => stateless?.absorbsAck(request) ?? false,
+      isMyself: (name, port) => host.isMyself(name, port),
+      send: (bytes, flow) => this.send(bytes, flow),
+    });
+  }
+}
+
+/** Keys of different purposes never meet: the branch's is derived from the secret. */
+function branchKey(identity: NodeIdentity, ports: NodePorts): Uint8Array {
+  if (identity.secret !== null) return Buffer.concat([Buffer.from('anyvia branch '), identity.secret]);
+  if (identity.clusterId === 0) return ports.random(32);
+  // Without a secret every node must still read the others' branches; the log says that nothing is proved then.
+  return Buffer.from(`anyvia branch of cluster ${identity.clusterId}`);
+}

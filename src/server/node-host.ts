@@ -1,0 +1,177 @@
+/** What modules see of the node: the implementation of {@link ModuleHost}. */
+
+import type { ClusterNode } from '#cluster/cluster-node.ts';
+import type { MessageContext } from '#module/context.ts';
+import type { RouteKind } from '#module/define.ts';
+import type { Hooks } from '#module/hooks.ts';
+import type { ClusterPort, Logger, ModuleHost, ServiceToken } from '#module/host.ts';
+import type { Statistics } from '#module/statistics.ts';
+import type { NodeIdentity, NodePorts } from '#server/compose.ts';
+import type { NodeConfiguration } from '#server/configuration.ts';
+import { parseHostPort } from '#sip/host-port.ts';
+import { parseUri } from '#sip/uri.ts';
+import { assert } from '#util/assert.ts';
+import type { Clock } from '#util/clock.ts';
+import { Failure, isFailure } from '#util/failure.ts';
+import { parseIp } from '#util/ip-address.ts';
+import type { Flow, LocalSocket } from '#util/socket-address.ts';
+import type { TimerQueue } from '#util/timer-queue.ts';
+
+export interface HostParts {
+  readonly identity: NodeIdentity;
+  readonly configuration: NodeConfiguration;
+  readonly globals: ReadonlyMap<string, number | string>;
+  readonly statistics: Statistics;
+  readonly hooks: Hooks;
+  readonly cluster: ClusterNode | null;
+  readonly ports: NodePorts;
+  send(bytes: Uint8Array, flow: Flow): void;
+  runRoute(kind: RouteKind, name: string, context: MessageContext): number;
+  hasRoute(kind: RouteKind, name: string): boolean;
+}
+
+/** Bits of a flag word: the sign bit stays free. */
+const flagsMax = 31;
+const defaultSipPort = 5060;
+
+export class NodeHost implements ModuleHost {
+  readonly #parts: HostParts;
+  readonly #services = new Map<string, unknown>();
+  readonly #flags = new Map<string, number>();
+  readonly #flagCounts = new Map<string, number>();
+  /** `host:port` and `host:0` of everything that is us, lower case. */
+  readonly #own = new Set<string>();
+  readonly nodeId: number;
+  readonly incarnation: number;
+  readonly clock: Clock;
+  readonly timers: TimerQueue;
+  readonly log: Logger;
+  readonly statistics: Statistics;
+  readonly sockets: readonly LocalSocket[];
+  readonly hooks: Hooks;
+  readonly cluster: ClusterPort | null;
+
+  constructor(parts: HostParts) {
+    this.#parts = parts;
+    this.nodeId = parts.identity.nodeId;
+    this.incarnation = parts.identity.incarnation;
+    this.clock = parts.ports.clock;
+    this.timers = parts.ports.timers;
+    this.log = parts.ports.log;
+    this.statistics = parts.statistics;
+    this.sockets = parts.configuration.sockets;
+    this.hooks = parts.hooks;
+    this.cluster = parts.cluster;
+    for (const socket of this.sockets) {
+      this.#addOwn(socket.address, socket.port);
+      this.#addOwn(socket.advertisedAddress, socket.advertisedPort);
+    }
+    for (const alias of parts.configuration.aliases) this.#addOwn(alias.host, alias.port);
+  }
+
+  globalParameter(name: string): number | string | null {
+    return this.#parts.globals.get(name) ?? null;
+  }
+
+  isMyself(host: string, port: number): boolean {
+    return this.#own.has(`${host}:${port}`) || this.#own.has(`${host.toLowerCase()}:${port}`);
+  }
+
+  flagBit(kind: 'message' | 'branch' | 'dialog', name: string): number | Failure {
+    const key = `${kind} ${name}`;
+    const known = this.#flags.get(key);
+    if (known !== undefined) return known;
+    const count = this.#flagCounts.get(kind) ?? 0;
+    if (count >= flagsMax) return new Failure('SERVER_FLAGS_EXHAUSTED', `more than ${flagsMax} ${kind} flags`);
+    const bit = 1 << count;
+    this.#flags.set(key, bit);
+    this.#flagCounts.set(kind, count + 1);
+    return bit;
+  }
+
+  runRoute(kind: RouteKind, name: string, context: MessageContext): number {
+    return this.#parts.runRoute(kind, name, context);
+  }
+
+  hasRoute(kind: RouteKind, name: string): boolean {
+    return this.#parts.hasRoute(kind, name);
+  }
+
+  send(bytes: Uint8Array, flow: Flow): void {
+    this.#parts.send(bytes, flow);
+  }
+
+  resolve(uri: string, socket: LocalSocket | null, done: (flow: Flow | Failure) => void): void {
+    const target = this.#target(uri);
+    if (isFailure(target)) {
+      done(target);
+      return;
+    }
+    const finish = (address: string): void => {
+      const from = socket ?? this.#socketTowards(address);
+      if (from === null) done(new Failure('SERVER_SOCKET_MISSING', `no socket of ours reaches ${address}`));
+      else done({ socket: from, address, port: target.port });
+    };
+    if (parseIp(target.host) !== null) {
+      finish(target.host);
+      return;
+    }
+    const family = this.#onlyFamily();
+    this.#parts.ports.resolveName(target.host, family, (address) => {
+      if (isFailure(address)) done(address);
+      else finish(address);
+    });
+  }
+
+  every(milliseconds: number, run: (now: number) => void): void {
+    this.#parts.ports.every(milliseconds, run);
+  }
+
+  provide<Service>(token: ServiceToken<Service>, service: Service): void {
+    this.#services.set(token.name, service);
+  }
+
+  service<Service>(token: ServiceToken<Service>): Service {
+    const service = this.#services.get(token.name);
+    assert(service !== undefined, `nobody provides the service ${token.name}`);
+    return service as Service;
+  }
+
+  optionalService<Service>(token: ServiceToken<Service>): Service | null {
+    return (this.#services.get(token.name) as Service | undefined) ?? null;
+  }
+
+  /** RFC 3261 19.1.2: maddr first, then the host; the port of the URI or the default. */
+  #target(uri: string): { host: string; port: number } | Failure {
+    const parsed = parseUri(uri);
+    if (isFailure(parsed)) return parsed;
+    if (parsed.host === '') return new Failure('SERVER_TARGET_INVALID', `${uri} names no host`);
+    const maddr = parsed.parameter('maddr');
+    const host = maddr === null ? parsed.host : (parseHostPort(maddr)?.host ?? parsed.host);
+    const transport = parsed.parameter('transport');
+    if (transport !== null && transport.toLowerCase() !== 'udp') {
+      return new Failure('SERVER_TRANSPORT_MISSING', `${uri}: there is no ${transport} socket`);
+    }
+    return { host, port: parsed.port === 0 ? defaultSipPort : parsed.port };
+  }
+
+  #socketTowards(address: string): LocalSocket | null {
+    const wanted = address.includes(':');
+    return this.sockets.find((socket) => socket.address.includes(':') === wanted) ?? null;
+  }
+
+  /** 4 or 6 when all our sockets are of one family, else 0. */
+  #onlyFamily(): 0 | 4 | 6 {
+    const six = this.sockets.filter((socket) => socket.address.includes(':')).length;
+    if (six === 0) return 4;
+    return six === this.sockets.length ? 6 : 0;
+  }
+
+  #addOwn(host: string, port: number): void {
+    const name = host.toLowerCase();
+    this.#own.add(`${name}:0`);
+    this.#own.add(`${name}:${port === 0 ? defaultSipPort : port}`);
+    // An alias without a port is us on any port that we listen on.
+    if (port === 0) for (const socket of this.sockets) this.#own.add(`${name}:${socket.port}`);
+  }
+}

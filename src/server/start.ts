@@ -1,0 +1,334 @@
+/**
+ * A node as a process: reads the script, opens what it names, runs until SIGTERM, drains, ends.
+ * Exit codes: 0 clean, 78 bad configuration, 69 an address or the database cannot be used.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import type { Member } from '#cluster/member.ts';
+import type { LoadedScript } from '#module/load.ts';
+import { isDiagnostics } from '#module/load.ts';
+import { ControlListener } from '#net/control-listener.ts';
+import { LinkConnector } from '#net/link-connector.ts';
+import { LinkListener } from '#net/link-listener.ts';
+import type { LinkEnvironment } from '#net/link-socket.ts';
+import { Resolver } from '#net/resolver.ts';
+import { systemClock, TimerDriver } from '#net/system-clock.ts';
+import { UdpListener } from '#net/udp-listener.ts';
+import { AnyviaNode, type NodeIdentity, type NodePorts } from '#server/compose.ts';
+import { type NodeConfiguration, readConfiguration } from '#server/configuration.ts';
+import { loadFile } from '#server/load-file.ts';
+import { openLog, type ServerLog } from '#server/log.ts';
+import { MembershipReader } from '#server/membership.ts';
+import { addOwnCommands } from '#server/own-commands.ts';
+import { anyviaVersion } from '#server/version.ts';
+import { Failure, isFailure } from '#util/failure.ts';
+import { TimerQueue } from '#util/timer-queue.ts';
+
+export interface StartOptions {
+  readonly file: string;
+  /** `-l udp:IP:PORT`, added to the script's sockets. */
+  readonly listen: readonly string[];
+  readonly onReady: () => void;
+  readonly onDraining: () => void;
+}
+
+const exitCodes = { clean: 0, unusable: 69, configuration: 78 } as const;
+
+/** Incarnations count tenths of a second from here: larger at every start, and 32 bits last until 2039. */
+const incarnationEpoch = Date.UTC(2026, 0, 1);
+/** How long SIGTERM lets own transactions finish: all but ringing calls are over long before. */
+const drainSeconds = 40;
+
+/** Runs until the node stops; resolves with the exit code. */
+export async function startServer(options: StartOptions): Promise<number> {
+  const loaded = loadFile(options.file);
+  if (isFailure(loaded)) return complain([`${options.file}: ${loaded.message}`], exitCodes.configuration);
+  if (isDiagnostics(loaded)) return complain(loaded.map((problem) => problem.text), exitCodes.configuration);
+  const configuration = readConfiguration(loaded, options.listen);
+  if (isFailure(configuration)) return complain([`${options.file}: ${configuration.message}`], exitCodes.configuration);
+  const log = openLog(configuration.logLevel);
+  for (const warning of loaded.warnings) log.warn(warning.text);
+  const server = new Server(configuration, log, options);
+  const problem = await server.open(loaded);
+  if (problem !== null) {
+    log.error(problem.message, { code: problem.code });
+    await server.close();
+    return problem.code.startsWith('SERVER_') || problem.code.includes('MODULE_')
+      ? exitCodes.configuration
+      : exitCodes.unusable;
+  }
+  return server.run();
+}
+
+function complain(problems: readonly string[], code: number): number {
+  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  return code;
+}
+
+class Server {
+  readonly #configuration: NodeConfiguration;
+  readonly #log: ServerLog;
+  readonly #options: StartOptions;
+  readonly #timers = new TimerQueue();
+  readonly #driver: TimerDriver;
+  readonly #resolver = new Resolver();
+  readonly #udp: UdpListener[] = [];
+  readonly #intervals: NodeJS.Timeout[] = [];
+  #membership: MembershipReader | null = null;
+  #connector: LinkConnector | null = null;
+  #linkListener: LinkListener | null = null;
+  #control: ControlListener | null = null;
+  #node: AnyviaNode | null = null;
+  #finish: (code: number) => void = () => {};
+  #stopping = false;
+
+  constructor(configuration: NodeConfiguration, log: ServerLog, options: StartOptions) {
+    this.#configuration = configuration;
+    this.#log = log;
+    this.#options = options;
+    this.#driver = new TimerDriver(this.#timers, systemClock, (error) => this.#broken(error));
+  }
+
+  /** Null when everything is open and the node works. */
+  async open(script: LoadedScript): Promise<Failure | null> {
+    const { cluster } = this.#configuration;
+    let members: readonly Member[] = [];
+    let secret: Uint8Array | null = null;
+    if (cluster !== null) {
+      const membership = await this.#openMembership();
+      if (isFailure(membership)) return membership;
+      members = membership.members;
+      secret = membership.secret === null ? null : Buffer.from(membership.secret);
+    }
+    const own = members.find((member) => member.nodeId === cluster?.nodeId);
+    const identity: NodeIdentity = {
+      nodeId: cluster?.nodeId ?? 1,
+      incarnation: Math.floor((Date.now() - incarnationEpoch) / 100),
+      clusterId: cluster === null ? 0 : cluster.clusterId || (own?.clusterId ?? 1),
+      secret,
+    };
+    const node = AnyviaNode.create(script, this.#configuration, identity, this.#ports());
+    if (isFailure(node)) return node;
+    this.#node = node;
+    const problem = (await this.#openSockets(node)) ?? (await this.#openLinks(node, own ?? null));
+    if (problem !== null) return problem;
+    node.cluster?.setMembers(systemClock.monotonic(), members);
+    return this.#openControl(node);
+  }
+
+  run(): Promise<number> {
+    const node = this.#node!;
+    node.start();
+    this.#driver.rearm();
+    this.#pollMembership();
+    process.on('SIGTERM', () => void this.#terminate());
+    process.on('SIGINT', () => void this.#terminate());
+    process.on('SIGHUP', () => void this.#reload());
+    for (const socket of this.#configuration.sockets) {
+      const anycast = socket.anycast ? ' anycast' : '';
+      this.#log.info(`listening on udp:${socket.address}:${socket.port}${anycast}`);
+    }
+    this.#log.info(`node [${node.identity.nodeId}] is ready, control socket ${this.#configuration.controlSocket}`);
+    this.#options.onReady();
+    return new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const interval of this.#intervals) clearInterval(interval);
+    this.#driver.stop();
+    for (const listener of this.#udp) listener.close();
+    this.#connector?.close();
+    this.#control?.close();
+    await this.#linkListener?.close();
+    await this.#membership?.close();
+  }
+
+  // ── opening ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #openMembership(): Promise<Awaited<ReturnType<MembershipReader['first']>>> {
+    const cluster = this.#configuration.cluster!;
+    const folder = process.env.STATE_DIRECTORY ?? dirname(this.#configuration.controlSocket);
+    const cache = join(folder, `membership-${cluster.nodeId}.json`);
+    const reader = MembershipReader.open(cluster, systemClock, this.#log, cache);
+    if (isFailure(reader)) return reader;
+    this.#membership = reader;
+    return reader.first(randomBytes);
+  }
+
+  async #openSockets(node: AnyviaNode): Promise<Failure | null> {
+    for (const socket of this.#configuration.sockets) {
+      const user = {
+        onDatagram: (bytes: Buffer, address: string, port: number) => node.receive(bytes, address, port, socket),
+        onSendError: (code: string, address: string, port: number) => {
+          node.statistics.counter('net', 'send_errors').value++;
+          this.#log.debug(`cannot send to ${address}:${port}: ${code}`);
+          node.table.onTransportError(systemClock.monotonic(), { socket, address, port });
+          this.#driver.rearm();
+        },
+      };
+      const listener = await UdpListener.bind(socket, user, this.#configuration.reusePort[socket.index]!);
+      if (isFailure(listener)) return listener;
+      this.#udp[socket.index] = listener;
+    }
+    return null;
+  }
+
+  async #openLinks(node: AnyviaNode, own: Member | null): Promise<Failure | null> {
+    const { cluster } = this.#configuration;
+    if (cluster === null || node.cluster === null) return null;
+    const listen = cluster.listen ?? own;
+    if (listen === null) {
+      return new Failure('SERVER_LINK_ADDRESS_MISSING', 'add socket=bin:ADDRESS:PORT: peers must reach this node');
+    }
+    const links = node.cluster;
+    const listener = await LinkListener.listen({
+      address: listen.address,
+      port: listen.port,
+      environment: this.#linkEnvironment(),
+      accept: (link, now) => links.accept(link, now),
+    });
+    if (isFailure(listener)) return listener;
+    this.#linkListener = listener;
+    return null;
+  }
+
+  async #openControl(node: AnyviaNode): Promise<Failure | null> {
+    const control = await ControlListener.listen(this.#configuration.controlSocket, node.control);
+    if (isFailure(control)) return control;
+    this.#control = control;
+    const lifecycle = {
+      drain: (seconds: number) => this.#drain(seconds),
+      resume: () => this.#setDraining(false),
+      stop: () => void this.#stop(),
+      reload: () => this.#reload(),
+    };
+    addOwnCommands({ node, lifecycle, clock: systemClock });
+    node.control.askCluster = (method, parameters) => askEveryPeer(node, method, parameters);
+    return null;
+  }
+
+  #ports(): NodePorts {
+    const log = this.#log;
+    return {
+      clock: systemClock,
+      timers: this.#timers,
+      log,
+      process: {
+        version: anyviaVersion,
+        startedAt: Date.now(),
+        list: () => [{ ID: 0, PID: process.pid, Type: 'anyvia' }],
+        logLevel: () => log.level,
+        setLogLevel: (level) => log.setLevel(level),
+      },
+      send: (bytes, flow) => this.#udp[flow.socket.index]?.send(bytes, flow.address, flow.port),
+      resolveName: (host, family, done) => this.#resolver.resolve(systemClock.monotonic(), host, family, done),
+      random: randomBytes,
+      links: this.#configuration.cluster === null ? null : this.#makeConnector(),
+      endOfTurn: (run) => setImmediate(() => this.#guard(() => run(systemClock.monotonic()))),
+      every: (milliseconds, run) => {
+        this.#intervals.push(setInterval(() => this.#guard(() => run(systemClock.monotonic())), milliseconds));
+      },
+      rearm: () => this.#driver.rearm(),
+      reloadMembership: () => this.#reload(),
+    };
+  }
+
+  #makeConnector(): LinkConnector {
+    this.#connector = new LinkConnector(this.#linkEnvironment());
+    return this.#connector;
+  }
+
+  #linkEnvironment(): LinkEnvironment {
+    return {
+      monotonic: () => systemClock.monotonic(),
+      afterEvent: () => this.#driver.rearm(),
+      onBroken: (error) => this.#broken(error),
+    };
+  }
+
+  // ── while it runs ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  #pollMembership(): void {
+    const milliseconds = this.#configuration.cluster?.pollMilliseconds ?? 0;
+    if (milliseconds > 0) this.#intervals.push(setInterval(() => void this.#reload(), milliseconds));
+  }
+
+  async #reload(): Promise<unknown> {
+    const node = this.#node;
+    if (node?.cluster === null || node === null || this.#membership === null) return 'OK';
+    const members = await this.#membership.read();
+    if (isFailure(members)) return members;
+    const change = node.cluster.setMembers(systemClock.monotonic(), members);
+    this.#driver.rearm();
+    return change;
+  }
+
+  #setDraining(draining: boolean): void {
+    if (this.#node?.ownership) this.#node.ownership.draining = draining;
+    this.#node?.cluster?.setDraining(draining);
+  }
+
+  async #drain(seconds: number): Promise<number> {
+    const node = this.#node!;
+    this.#log.info(`draining: ${node.table.serverCount} transactions to finish`);
+    this.#options.onDraining();
+    this.#setDraining(true);
+    const until = systemClock.monotonic() + seconds * 1000;
+    while (node.table.serverCount > 0 && systemClock.monotonic() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return node.table.serverCount;
+  }
+
+  async #terminate(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    const left = await this.#drain(drainSeconds);
+    if (left > 0) this.#log.warn(`${left} transactions were not over after ${drainSeconds} s`);
+    await this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    this.#node?.cluster?.stop(systemClock.monotonic());
+    this.#log.info('stopped');
+    // The farewells to the peers and the answer on the control socket leave first.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await this.close();
+    this.#finish(exitCodes.clean);
+  }
+
+  #guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#broken(error);
+    }
+    this.#driver.rearm();
+  }
+
+  #broken(error: unknown): void {
+    if (this.#node !== null) this.#node.statistics.counter('core', 'broken_invariants').value++;
+    const stack = error instanceof Error ? error.stack : String(error);
+    this.#log.error('an error in anyvia itself ended one piece of work', { stack });
+  }
+}
+
+/** The answers of all live peers, by node id; one that does not answer has its error instead. */
+function askEveryPeer(node: AnyviaNode, method: string, parameters: string): Promise<Record<string, unknown>> {
+  const cluster = node.cluster;
+  if (cluster === null) return Promise.resolve({});
+  const peers = cluster.livePeers();
+  const answers = peers.map(
+    (peer) =>
+      new Promise<readonly [string, unknown]>((resolve) => {
+        cluster.call(systemClock.monotonic(), peer, { method, parameters }, (result) => {
+          const value = isFailure(result) ? { error: result.message } : (JSON.parse(result) as unknown);
+          resolve([String(peer), value]);
+        });
+      }),
+  );
+  return Promise.all(answers).then((entries) => Object.fromEntries(entries));
+}
