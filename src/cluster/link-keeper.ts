@@ -171,23 +171,28 @@ export class LinkKeeper implements ConnectionUser {
     return this.#judgeNode(hello, connection, now);
   }
 
+  /** Reasons name both sides: they stand in both logs. */
   #judgeCluster(hello: Hello): Refusal | null {
-    const { clusterId, secret } = this.#identity;
+    const { clusterId, nodeId, secret } = this.#identity;
     const { lowest, highest } = this.#settings.protocol;
+    const [they, we] = [`node [${hello.nodeId}]`, `node [${nodeId}]`];
     if (hello.protocolLowest > highest || hello.protocolHighest < lowest) {
       const theirs = `${hello.protocolLowest} to ${hello.protocolHighest}`;
-      return refuse(refusals.protocol, `link protocol ${theirs}, this node speaks ${lowest} to ${highest}`);
+      return refuse(
+        refusals.protocol,
+        `${they} speaks link protocol ${theirs}, ${we} ${lowest} to ${highest}`,
+      );
     }
     if (hello.clusterId !== clusterId) {
       return refuse(
         refusals.cluster,
-        `cluster ${hello.clusterId}, this node belongs to cluster ${clusterId}`,
+        `${they} is of cluster ${hello.clusterId}, ${we} of cluster ${clusterId}`,
       );
     }
     const hasSecret = (hello.capabilities & capabilities.secret) !== 0;
     if (hasSecret === (secret !== null)) return null;
-    const which = hasSecret ? 'it has a shared secret and this node has none' : 'it has no shared secret';
-    return refuse(refusals.secret, which);
+    const [has, hasNot] = hasSecret ? [they, we] : [we, they];
+    return refuse(refusals.secret, `${has} has a shared secret, ${hasNot} has none`);
   }
 
   #judgeNode(hello: Hello, connection: Connection, now: number): Refusal | null {
@@ -198,7 +203,7 @@ export class LinkKeeper implements ConnectionUser {
         refusals.duplicateNode,
         isSelf
           ? `the address of node [${connection.dialledNode}] leads back to this node`
-          : `duplicate node id: node [${nodeId}] is this node's own id`,
+          : `duplicate node id: two processes are node [${nodeId}]`,
       );
     }
     const peer = this.#peers.get(hello.nodeId);
@@ -270,7 +275,7 @@ export class LinkKeeper implements ConnectionUser {
       : `refused the link with ${name} at ${connection.remote}: ${refusal.reason}`;
     if (byPeer) this.refusalsReceived++;
     else this.refusalsSent++;
-    if (refusal.code !== refusals.busy) this.#complain(now, `${refusal.code} ${byPeer} ${node}`, text);
+    if (refusal.code !== refusals.busy) this.#complain(now, `${refusal.code} ${node}`, text);
     const named = this.#peerOf(connection);
     if (named !== null && !named.isReached && refusal.code !== refusals.busy) {
       named.refused = true;

@@ -101,8 +101,9 @@ export class SimulatedNode {
     };
   }
 
+  /** Lines that an operator sees: those for debugging are left out. */
   says(part: string): number {
-    return this.log.filter((line) => line.includes(part)).length;
+    return this.log.filter((line) => line.includes(part) && !line.startsWith('debug')).length;
   }
 }
 
@@ -133,7 +134,11 @@ export class ClusterSimulation {
     return simulation;
   }
 
-  start(nodeId: number, changes: Partial<ClusterIdentity> & { address?: string } = {}): SimulatedNode {
+  start(
+    nodeId: number,
+    changes: Partial<ClusterIdentity> & { address?: string } = {},
+    settings: Partial<ClusterSettings> = this.#options.settings ?? {},
+  ): SimulatedNode {
     const { address = `10.0.0.${nodeId}`, ...identityChanges } = changes;
     const secret = this.#options.secret === undefined ? 'open sesame' : this.#options.secret;
     const identity: ClusterIdentity = {
@@ -144,7 +149,7 @@ export class ClusterSimulation {
       secret: secret === null ? null : Buffer.from(secret),
       ...identityChanges,
     };
-    const node = new SimulatedNode(this.network, identity, this.#options.settings ?? {}, address);
+    const node = new SimulatedNode(this.network, identity, settings, address);
     if (!this.nodes.has(nodeId)) this.nodes.set(nodeId, node);
     else this.#extra.push(node);
     node.node.setMembers(this.now, this.members);
