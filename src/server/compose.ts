@@ -9,7 +9,13 @@ import type { LinkTransport } from '#cluster/link-transport.ts';
 import { emptyHooks } from '#module/hooks.ts';
 import type { Logger } from '#module/host.ts';
 import type { BoundScript, LoadedScript } from '#module/load.ts';
-import { clusterView, commandDirectory, processView, type ProcessView, statelessService } from '#module/services.ts';
+import {
+  clusterView,
+  commandDirectory,
+  type ProcessView,
+  processView,
+  statelessService,
+} from '#module/services.ts';
 import { Statistics } from '#module/statistics.ts';
 import { transactionCore } from '#modules/tm/ports.ts';
 import { TransactionModule } from '#modules/tm/transaction-module.ts';
@@ -75,7 +81,12 @@ export class AnyviaNode {
   #script!: BoundScript;
   #transactions: TransactionModule | null = null;
 
-  private constructor(identity: NodeIdentity, configuration: NodeConfiguration, ports: NodePorts, branches: BranchCodec) {
+  private constructor(
+    identity: NodeIdentity,
+    configuration: NodeConfiguration,
+    ports: NodePorts,
+    branches: BranchCodec,
+  ) {
     this.identity = identity;
     this.#ports = ports;
     this.#sockets = configuration.sockets;
@@ -105,9 +116,10 @@ export class AnyviaNode {
     identity: NodeIdentity,
     ports: NodePorts,
   ): AnyviaNode | Failure {
-    const branches = new BranchCodec({ node: identity.nodeId, incarnation: identity.incarnation, worker: 0 }, [
-      branchKey(identity, ports),
-    ]);
+    const branches = new BranchCodec(
+      { node: identity.nodeId, incarnation: identity.incarnation, worker: 0 },
+      [branchKey(identity, ports)],
+    );
     const node = new AnyviaNode(identity, configuration, ports, branches);
     const problem = node.#createModules(script, configuration, branches);
     return problem ?? node;
@@ -181,7 +193,9 @@ export class AnyviaNode {
   #arrivalOf(datagram: ForwardedDatagram, receivedBy: number): Parameters<Receiver['receive']>[0] | null {
     const socket = this.#socketByName.get(datagram.socket);
     if (socket === undefined) {
-      this.#ports.log.warn(`node [${receivedBy}] received a datagram on ${datagram.socket}, which is no socket here`);
+      this.#ports.log.warn(
+        `node [${receivedBy}] received a datagram on ${datagram.socket}, which is no socket here`,
+      );
       return null;
     }
     const source = { socket, address: datagram.sourceAddress, port: datagram.sourcePort };
@@ -194,7 +208,11 @@ export class AnyviaNode {
     transaction?.proxy.withdraw(now);
   }
 
-  #createModules(script: LoadedScript, configuration: NodeConfiguration, branches: BranchCodec): Failure | null {
+  #createModules(
+    script: LoadedScript,
+    configuration: NodeConfiguration,
+    branches: BranchCodec,
+  ): Failure | null {
     const ports = this.#ports;
     const host = new NodeHost({
       identity: this.identity,
@@ -215,7 +233,10 @@ export class AnyviaNode {
     host.provide(commandDirectory, this.control);
     host.provide(processView, ports.process);
     if (this.cluster !== null) {
-      host.provide(clusterView, clusterViewOf(this.cluster, () => ports.reloadMembership()));
+      host.provide(
+        clusterView,
+        clusterViewOf(this.cluster, () => ports.reloadMembership()),
+      );
     }
     const instances = new Map<string, unknown>();
     for (const { declaration, parameters } of script.modules) {

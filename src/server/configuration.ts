@@ -1,8 +1,8 @@
 /** What the server reads from a loaded script before anything is opened: sockets, cluster, control socket. */
 
 import { networkInterfaces } from 'node:os';
-import { parseNodeInfo } from '#cluster/member.ts';
 import type { Member } from '#cluster/member.ts';
+import { parseNodeInfo } from '#cluster/member.ts';
 import type { ParameterValues } from '#module/define.ts';
 import type { LoadedScript } from '#module/load.ts';
 import type { SocketDefinition } from '#script/socket-definition.ts';
@@ -45,7 +45,10 @@ const defaultControlSocket = '/run/anyvia/anyvia.sock';
 const defaultSipPort = 5060;
 const defaultBinPort = 5555;
 
-export function readConfiguration(script: LoadedScript, listen: readonly string[]): NodeConfiguration | Failure {
+export function readConfiguration(
+  script: LoadedScript,
+  listen: readonly string[],
+): NodeConfiguration | Failure {
   const definitions: SocketDefinition[] = [...script.sockets];
   for (const text of listen) {
     const definition = readListenOption(text);
@@ -64,7 +67,10 @@ export function readConfiguration(script: LoadedScript, listen: readonly string[
     }
   }
   if (sockets.length === 0) {
-    return new Failure('SERVER_SOCKET_MISSING', 'the script names no UDP socket: add socket=udp:ADDRESS:5060');
+    return new Failure(
+      'SERVER_SOCKET_MISSING',
+      'the script names no UDP socket: add socket=udp:ADDRESS:5060',
+    );
   }
   const cluster = readCluster(script, definitions);
   if (isFailure(cluster)) return cluster;
@@ -75,7 +81,10 @@ export function readConfiguration(script: LoadedScript, listen: readonly string[
     aliases: script.aliases,
     controlSocket: String(script.globals.get('control_socket') ?? defaultControlSocket),
     logLevel: Number(script.globals.get('log_level') ?? 2),
-    transactionTimers: { t1: Number(transaction?.T1_timer ?? 500), t2: Number(transaction?.T2_timer ?? 4000) },
+    transactionTimers: {
+      t1: Number(transaction?.T1_timer ?? 500),
+      t2: Number(transaction?.T2_timer ?? 4000),
+    },
     cluster,
   };
 }
@@ -122,7 +131,10 @@ function addressesOf(host: string): string[] | Failure {
   const named = interfaces[host];
   if (named !== undefined) return named.map((entry) => entry.address);
   if (host === 'localhost') return ['127.0.0.1'];
-  return new Failure('SERVER_SOCKET_UNKNOWN', `socket=udp:${host}: neither an address nor an interface of this machine`);
+  return new Failure(
+    'SERVER_SOCKET_UNKNOWN',
+    `socket=udp:${host}: neither an address nor an interface of this machine`,
+  );
 }
 
 function readCluster(
@@ -138,9 +150,13 @@ function readCluster(
     if (isFailure(member)) return member;
     members.push(member);
   }
-  const nodeId = Number(parameters.my_node_id) > 0 ? Number(parameters.my_node_id) : (members[0]?.nodeId ?? 0);
+  const nodeId =
+    Number(parameters.my_node_id) > 0 ? Number(parameters.my_node_id) : (members[0]?.nodeId ?? 0);
   if (nodeId < 1) {
-    return new Failure('SERVER_NODE_ID_MISSING', 'clusterer: set my_node_id to the id of this node (1 or more)');
+    return new Failure(
+      'SERVER_NODE_ID_MISSING',
+      'clusterer: set my_node_id to the id of this node (1 or more)',
+    );
   }
   const databaseUrl = String(parameters.db_url ?? script.globals.get('db_default_url') ?? '');
   if (fromDatabase && databaseUrl === '') {
@@ -149,7 +165,9 @@ function readCluster(
   if (!fromDatabase && members.length === 0) {
     return new Failure('SERVER_NODE_INFO_MISSING', 'clusterer: db_mode 0 needs my_node_info');
   }
-  const bin = definitions.find((definition) => definition.protocol === 'bin' || definition.protocol === 'bins');
+  const bin = definitions.find(
+    (definition) => definition.protocol === 'bin' || definition.protocol === 'bins',
+  );
   return {
     nodeId,
     fromDatabase,
@@ -161,7 +179,8 @@ function readCluster(
     pollMilliseconds: Number(parameters.membership_interval) * 1000,
     claimBatchMilliseconds: Number(parameters.claim_batch_interval),
     clusterId: Number(parametersOf(script, 'tm')?.tm_replication_cluster ?? 0),
-    listen: bin === undefined ? null : { address: bin.host, port: bin.port === 0 ? binPort(script) : bin.port },
+    listen:
+      bin === undefined ? null : { address: bin.host, port: bin.port === 0 ? binPort(script) : bin.port },
   };
 }
 

@@ -83,7 +83,9 @@ export class Control implements ControlUser {
     try {
       value = JSON.parse(line);
     } catch {
-      connection.send(errorReply(null, rpcError.parse, 'Parse error', 'one JSON object per line is expected'));
+      connection.send(
+        errorReply(null, rpcError.parse, 'Parse error', 'one JSON object per line is expected'),
+      );
       return;
     }
     const request = readRequest(value);
@@ -125,7 +127,12 @@ export class Control implements ControlUser {
     if (isFailure(command)) {
       const ambiguous = command.code === 'SERVER_METHOD_AMBIGUOUS';
       const code = ambiguous ? rpcError.ambiguous : rpcError.methodNotFound;
-      return errorReply(request.id, code, ambiguous ? 'Method ambiguous' : 'Method not found', command.message);
+      return errorReply(
+        request.id,
+        code,
+        ambiguous ? 'Method ambiguous' : 'Method not found',
+        command.message,
+      );
     }
     const parameters = bindParameters(command.declaration, request.parameters);
     if (isFailure(parameters)) {
@@ -155,7 +162,8 @@ export class Control implements ControlUser {
     const exact = this.#commands.get(name);
     if (exact !== undefined) return exact;
     const names = this.#aliases.get(name) ?? [];
-    if (names.length > 1) return new Failure('SERVER_METHOD_AMBIGUOUS', `${name} may be ${names.join(' or ')}`);
+    if (names.length > 1)
+      return new Failure('SERVER_METHOD_AMBIGUOUS', `${name} may be ${names.join(' or ')}`);
     const only = this.#commands.get(names[0] ?? '');
     return only ?? new Failure('SERVER_METHOD_UNKNOWN', `no method "${name}"; "which" lists them`);
   }

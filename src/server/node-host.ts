@@ -82,7 +82,8 @@ export class NodeHost implements ModuleHost {
     const known = this.#flags.get(key);
     if (known !== undefined) return known;
     const count = this.#flagCounts.get(kind) ?? 0;
-    if (count >= flagsMax) return new Failure('SERVER_FLAGS_EXHAUSTED', `more than ${flagsMax} ${kind} flags`);
+    if (count >= flagsMax)
+      return new Failure('SERVER_FLAGS_EXHAUSTED', `more than ${flagsMax} ${kind} flags`);
     const bit = 1 << count;
     this.#flags.set(key, bit);
     this.#flagCounts.set(kind, count + 1);

@@ -51,7 +51,9 @@ export interface Arrival {
 
 export class Receiver {
   readonly #parts: ReceiverParts;
-  readonly #counters: Readonly<Record<'requests' | 'replies' | 'badRequests' | 'badReplies' | 'dropped', Counter>>;
+  readonly #counters: Readonly<
+    Record<'requests' | 'replies' | 'badRequests' | 'badReplies' | 'dropped', Counter>
+  >;
   readonly #badTags: Counter;
   readonly #broken: Counter;
 
@@ -172,7 +174,9 @@ export class Receiver {
   }
 
   #runScript(request: SipMessage, arrival: Arrival): void {
-    const context = new MessageContext(request, arrival.source, 'request', { receivedBy: arrival.receivedBy });
+    const context = new MessageContext(request, arrival.source, 'request', {
+      receivedBy: arrival.receivedBy,
+    });
     const result = this.#parts.runMainRoute(context);
     if (typeof result === 'number') {
       this.#afterRoute(context);
@@ -205,7 +209,11 @@ export class Receiver {
     const { partial } = failure;
     const isResponse = partial !== null && !partial.isRequest;
     (isResponse ? this.#counters.badReplies : this.#counters.badRequests).value++;
-    this.#parts.log.debug(failure.message, { code: failure.code, address: source.address, port: source.port });
+    this.#parts.log.debug(failure.message, {
+      code: failure.code,
+      address: source.address,
+      port: source.port,
+    });
     if (partial === null || isResponse || partial.method === 'ACK') return;
     this.#answer(partial, source, failure.status, failure.reason);
   }

@@ -44,9 +44,14 @@ const drainSeconds = 40;
 export async function startServer(options: StartOptions): Promise<number> {
   const loaded = loadFile(options.file);
   if (isFailure(loaded)) return complain([`${options.file}: ${loaded.message}`], exitCodes.configuration);
-  if (isDiagnostics(loaded)) return complain(loaded.map((problem) => problem.text), exitCodes.configuration);
+  if (isDiagnostics(loaded))
+    return complain(
+      loaded.map((problem) => problem.text),
+      exitCodes.configuration,
+    );
   const configuration = readConfiguration(loaded, options.listen);
-  if (isFailure(configuration)) return complain([`${options.file}: ${configuration.message}`], exitCodes.configuration);
+  if (isFailure(configuration))
+    return complain([`${options.file}: ${configuration.message}`], exitCodes.configuration);
   const log = openLog(configuration.logLevel);
   for (const warning of loaded.warnings) log.warn(warning.text);
   const server = new Server(configuration, log, options);
@@ -129,7 +134,9 @@ class Server {
       const anycast = socket.anycast ? ' anycast' : '';
       this.#log.info(`listening on udp:${socket.address}:${socket.port}${anycast}`);
     }
-    this.#log.info(`node [${node.identity.nodeId}] is ready, control socket ${this.#configuration.controlSocket}`);
+    this.#log.info(
+      `node [${node.identity.nodeId}] is ready, control socket ${this.#configuration.controlSocket}`,
+    );
     this.#options.onReady();
     return new Promise((resolve) => {
       this.#finish = resolve;
@@ -161,7 +168,8 @@ class Server {
   async #openSockets(node: AnyviaNode): Promise<Failure | null> {
     for (const socket of this.#configuration.sockets) {
       const user = {
-        onDatagram: (bytes: Buffer, address: string, port: number) => node.receive(bytes, address, port, socket),
+        onDatagram: (bytes: Buffer, address: string, port: number) =>
+          node.receive(bytes, address, port, socket),
         onSendError: (code: string, address: string, port: number) => {
           node.statistics.counter('net', 'send_errors').value++;
           this.#log.debug(`cannot send to ${address}:${port}: ${code}`);
@@ -181,7 +189,10 @@ class Server {
     if (cluster === null || node.cluster === null) return null;
     const listen = cluster.listen ?? own;
     if (listen === null) {
-      return new Failure('SERVER_LINK_ADDRESS_MISSING', 'add socket=bin:ADDRESS:PORT: peers must reach this node');
+      return new Failure(
+        'SERVER_LINK_ADDRESS_MISSING',
+        'add socket=bin:ADDRESS:PORT: peers must reach this node',
+      );
     }
     const links = node.cluster;
     const listener = await LinkListener.listen({
@@ -224,12 +235,15 @@ class Server {
         setLogLevel: (level) => log.setLevel(level),
       },
       send: (bytes, flow) => this.#udp[flow.socket.index]?.send(bytes, flow.address, flow.port),
-      resolveName: (host, family, done) => this.#resolver.resolve(systemClock.monotonic(), host, family, done),
+      resolveName: (host, family, done) =>
+        this.#resolver.resolve(systemClock.monotonic(), host, family, done),
       random: randomBytes,
       links: this.#configuration.cluster === null ? null : this.#makeConnector(),
       endOfTurn: (run) => setImmediate(() => this.#guard(() => run(systemClock.monotonic()))),
       every: (milliseconds, run) => {
-        this.#intervals.push(setInterval(() => this.#guard(() => run(systemClock.monotonic())), milliseconds));
+        this.#intervals.push(
+          setInterval(() => this.#guard(() => run(systemClock.monotonic())), milliseconds),
+        );
       },
       rearm: () => this.#driver.rearm(),
       reloadMembership: () => this.#reload(),
@@ -317,7 +331,11 @@ class Server {
 }
 
 /** The answers of all live peers, by node id; one that does not answer has its error instead. */
-function askEveryPeer(node: AnyviaNode, method: string, parameters: string): Promise<Record<string, unknown>> {
+function askEveryPeer(
+  node: AnyviaNode,
+  method: string,
+  parameters: string,
+): Promise<Record<string, unknown>> {
   const cluster = node.cluster;
   if (cluster === null) return Promise.resolve({});
   const peers = cluster.livePeers();
