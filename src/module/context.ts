@@ -100,6 +100,8 @@ export class MessageContext {
   readonly parameters: Value[][] = [];
   returnValues: Value[] = [];
   routeStack: string[] = [];
+  /** Set by `async`: the rest of the run. */
+  pending: Promise<number> | null = null;
   /** Named parameters of an event route. */
   eventParameters: Map<string, Value> | null = null;
 

@@ -1,0 +1,201 @@
+/** Statements to closures. Each answers with a signal: go on, break, return, exit. */
+
+import { callCompiler } from '#script/call-compiler.ts';
+import { type Compilation, type Runner, type Signal, signals } from '#script/compilation.ts';
+import type { ScriptFrame } from '#script/environment.ts';
+import { compileAssignment, compileTest, compileValue } from '#script/expression-compiler.ts';
+import type { Statement } from '#script/syntax.ts';
+import { compileVariable } from '#script/variable.ts';
+import { InvariantBroken } from '#util/assert.ts';
+
+const { goOn, break: stopLoop, return: leaveRoute, exit } = signals;
+
+export function compileBody(compilation: Compilation, statements: readonly Statement[]): Runner {
+  const runners = statements.map((statement) => compileStatement(compilation, statement));
+  const [first, second] = runners;
+  if (first === undefined) return () => goOn;
+  if (second === undefined) return first;
+  return (frame) => {
+    for (const run of runners) {
+      const signal = run(frame);
+      if (signal !== goOn) return signal;
+    }
+    return goOn;
+  };
+}
+
+function compileStatement(compilation: Compilation, statement: Statement): Runner {
+  switch (statement.kind) {
+    case 'block':
+      return compileBody(compilation, statement.body);
+    case 'if':
+      return compileIf(compilation, statement);
+    case 'while':
+      return compileWhile(compilation, statement);
+    case 'for':
+      return compileFor(compilation, statement);
+    case 'switch':
+      return compileSwitch(compilation, statement);
+    case 'assign': {
+      const assign = compileAssignment(compilation, statement);
+      // The right side may be a call that ends the script.
+      return (frame) => {
+        assign(frame);
+        return frame.returnCode === 0 ? exit : goOn;
+      };
+    }
+    case 'call': {
+      const call = callCompiler.compile(compilation, statement.call);
+      return (frame) => (call(frame) === 0 ? exit : goOn);
+    }
+    case 'async':
+      return compileAsync(compilation, statement);
+    case 'launch':
+      return compileLaunch(compilation, statement);
+    case 'assert':
+      return compileAssert(compilation, statement);
+    case 'return':
+      return compileReturn(compilation, statement);
+    case 'break':
+      return () => stopLoop;
+    case 'exit':
+      return () => exit;
+    case 'drop':
+      return (frame) => {
+        frame.dropped = true;
+        return exit;
+      };
+  }
+}
+
+type Of<Kind extends Statement['kind']> = Extract<Statement, { kind: Kind }>;
+
+function compileIf(compilation: Compilation, statement: Of<'if'>): Runner {
+  const test = compileTest(compilation, statement.test);
+  const then = compileStatement(compilation, statement.then);
+  const otherwise = statement.otherwise === null ? null : compileStatement(compilation, statement.otherwise);
+  return (frame) => {
+    const isTrue = test(frame);
+    if (frame.returnCode === 0) return exit;
+    if (isTrue) return then(frame);
+    return otherwise === null ? goOn : otherwise(frame);
+  };
+}
+
+function compileWhile(compilation: Compilation, statement: Of<'while'>): Runner {
+  const test = compileTest(compilation, statement.test);
+  const body = compileStatement(compilation, statement.body);
+  const most = compilation.whileLoopsMax;
+  return (frame) => {
+    for (let count = 0; count < most && test(frame); count++) {
+      if (frame.returnCode === 0) return exit;
+      const signal = body(frame);
+      if (signal === stopLoop) return goOn;
+      if (signal !== goOn) return signal;
+    }
+    return frame.returnCode === 0 ? exit : goOn;
+  };
+}
+
+function compileFor(compilation: Compilation, statement: Of<'for'>): Runner {
+  const item = compileVariable(compilation, statement.item, statement.item.text);
+  const list = compileVariable(compilation, statement.list, statement.list.text);
+  const body = compileStatement(compilation, statement.body);
+  const { write } = item;
+  if (write === null) {
+    compilation.complain(statement.item, `${statement.item.text} cannot be assigned to`);
+    return () => goOn;
+  }
+  return (frame) => {
+    for (const value of list.readAll(frame)) {
+      write(frame, value, true);
+      const signal = body(frame);
+      if (signal === stopLoop) return goOn;
+      if (signal !== goOn) return signal;
+    }
+    return goOn;
+  };
+}
+
+function compileSwitch(compilation: Compilation, statement: Of<'switch'>): Runner {
+  const subject = compileVariable(compilation, statement.subject, statement.subject.text).read;
+  const labels = statement.cases.map(({ label }) => (label === null ? null : String(label).toLowerCase()));
+  const bodies = statement.cases.map(({ body }) => compileBody(compilation, body));
+  return (frame) => {
+    const value = subject(frame);
+    const text = value === null ? null : String(value).toLowerCase();
+    let start = text === null ? -1 : labels.indexOf(text);
+    if (start === -1) start = labels.indexOf(null);
+    if (start === -1) return goOn;
+    // Cases fall through until a break.
+    for (let index = start; index < bodies.length; index++) {
+      const signal = bodies[index]!(frame);
+      if (signal === stopLoop) return goOn;
+      if (signal !== goOn) return signal;
+    }
+    return goOn;
+  };
+}
+
+/** `return` alone is 1; `return 0` ends the script; further values are `$return(1)`… */
+function compileReturn(compilation: Compilation, statement: Of<'return'>): Runner {
+  const [code, ...rest] = statement.values.map((value) => compileValue(compilation, value));
+  return (frame) => {
+    const value = code === undefined ? 1 : Number(code(frame) ?? -1);
+    frame.returnValues = rest.map((read) => read(frame));
+    frame.returnCode = Number.isNaN(value) ? -1 : value;
+    return frame.returnCode === 0 ? exit : leaveRoute;
+  };
+}
+
+/** Ends this run; the resume route goes on with the function's value as `$rc`. */
+function compileAsync(compilation: Compilation, statement: Of<'async'>): Runner {
+  const start = callCompiler.start(compilation, statement.call);
+  const found = compilation.environment.findFunction(statement.call.name.text);
+  if (found !== null && found.shape.asynchronous !== true) {
+    compilation.complain(statement.call.name, `${statement.call.name.text}() cannot be used in async()`);
+  }
+  const name = statement.resume?.text ?? '';
+  const { routes } = compilation;
+  if (!routes.has(`request ${name}`))
+    compilation.complain(statement.at, `there is no route[${name}] to resume in`);
+  return (frame) => {
+    frame.pending = Promise.resolve(start(frame)).then((result) => {
+      frame.pending = null;
+      frame.returnCode = result;
+      routes.get(`request ${name}`)?.run(frame);
+      return frame.pending ?? frame.returnCode;
+    });
+    return exit;
+  };
+}
+
+/** The script goes on at once; a report route runs when the function is done, with `$param(1)`. */
+function compileLaunch(compilation: Compilation, statement: Of<'launch'>): Runner {
+  const start = callCompiler.start(compilation, statement.call);
+  const name = statement.report?.text ?? null;
+  const { routes } = compilation;
+  if (name !== null && !routes.has(`request ${name}`)) {
+    compilation.complain(statement.at, `there is no route[${name}] to report to`);
+  }
+  return (frame) => {
+    const result = start(frame);
+    if (typeof result !== 'number' && name !== null) {
+      void result.then((code) => {
+        frame.returnCode = code;
+        routes.get(`request ${name}`)?.run(frame);
+      });
+    }
+    return goOn;
+  };
+}
+
+function compileAssert(compilation: Compilation, statement: Of<'assert'>): Runner {
+  const test = compileTest(compilation, statement.test);
+  const { message } = statement;
+  if (!compilation.assertsEnabled) return (): Signal => goOn;
+  return (frame: ScriptFrame) => {
+    if (!test(frame)) throw new InvariantBroken(`assert in the script: ${message}`);
+    return goOn;
+  };
+}
