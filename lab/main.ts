@@ -2,8 +2,13 @@
 
 import { Command, Option } from 'commander';
 import { type BalanceMode, balanceModes } from './balancer.ts';
-import { runCalls } from './experiments/calls.ts';
-import { callKinds } from './kinds.ts';
+import { runBadInput } from './experiments/bad-input.ts';
+import { type CallLoad, runCalls } from './experiments/calls.ts';
+import { runKill } from './experiments/kill.ts';
+import { runLoss } from './experiments/loss.ts';
+import { showPackets } from './experiments/packets.ts';
+import { runRepliesDropped } from './experiments/replies-dropped.ts';
+import { type CallKind, callKinds, plainCall } from './kinds.ts';
 import { type Lab, type LabOptions, say, withLab } from './lab.ts';
 import { removeNamespaces } from './network.ts';
 import { labObstacles } from './obstacles.ts';
@@ -13,7 +18,7 @@ const program = new Command('lab').description('the anycast experiment in networ
 
 function labCommand(name: string, description: string): Command {
   return program
-    .command(name)
+    .command(name, { isDefault: name === 'experiment' })
     .description(description)
     .addOption(new Option('--program <name>', 'program under test').choices(programNames).default('anyvia'))
     .addOption(new Option('--seed <name>', 'script of the nodes').choices(seedNames).default('seed-4.0'))
@@ -34,34 +39,102 @@ function readLabOptions(options: Record<string, unknown>): LabOptions {
   };
 }
 
-/** Runs one experiment; the exit code says whether its promises were kept. */
-async function experiment(options: LabOptions, work: (lab: Lab) => Promise<string[]>): Promise<void> {
+/** Runs one experiment in a lab of its own. */
+function experiment(options: LabOptions, work: (lab: Lab) => Promise<string[]>): Promise<void> {
+  return conclude(() => withLab(options, work));
+}
+
+/** Prints the promises that were broken; the exit code says whether there were any. */
+async function conclude(work: () => Promise<string[]>): Promise<void> {
   const obstacles = labObstacles();
   if (obstacles !== '') {
     say(`The lab cannot run here: ${obstacles}.`);
     process.exitCode = 1;
     return;
   }
-  const broken = await withLab(options, work);
+  const broken = await work();
   for (const text of broken) say(`BROKEN: ${text}`);
   say(broken.length === 0 ? 'All promises kept.' : `${broken.length} promises broken.`);
   process.exitCode = broken.length === 0 ? 0 : 1;
 }
+
+function chosenKinds(names: readonly string[] | undefined): readonly CallKind[] {
+  return callKinds.filter((kind) => names === undefined || names.includes(kind.name));
+}
+
+interface LoadOptions extends CallLoad {
+  readonly mode?: readonly BalanceMode[];
+}
+
+/** Without a wish: both ways of balancing per packet. */
+async function runModes(lab: Lab, options: LoadOptions, kinds: readonly CallKind[]): Promise<string[]> {
+  const broken: string[] = [];
+  for (const mode of options.mode ?? (['random', 'inc'] as const)) {
+    broken.push(...(await runCalls(lab, mode, kinds, { calls: options.calls, rate: options.rate })));
+  }
+  return broken;
+}
+
+labCommand('experiment', 'packets, then calls: what runs when no command is given')
+  .option('--calls <number>', 'calls of each kind', Number, 200)
+  .option('--rate <number>', 'calls per second', Number, 100)
+  .action(async (options) => {
+    await experiment(readLabOptions(options), async (lab) => [
+      ...(await showPackets(lab, [plainCall, ...callKinds.filter((kind) => kind.name === 'cancelled')])),
+      ...(await runModes(lab, options, callKinds)),
+    ]);
+  });
 
 labCommand('calls', 'calls of every kind, under each mode')
   .option('--calls <number>', 'calls of each kind', Number, 2000)
   .option('--rate <number>', 'calls per second', Number, 200)
   .option('--kind <name...>', 'only these kinds')
   .action(async (options) => {
-    const kinds = callKinds.filter((kind) => options.kind === undefined || options.kind.includes(kind.name));
-    await experiment(readLabOptions(options), async (lab) => {
+    await experiment(readLabOptions(options), (lab) => runModes(lab, options, chosenKinds(options.kind)));
+  });
+
+labCommand('packets', 'one call of each kind, message by message, with the node that got each one')
+  .option('--kind <name...>', 'only these kinds')
+  .action(async (options) => {
+    await experiment(readLabOptions(options), (lab) => showPackets(lab, chosenKinds(options.kind)));
+  });
+
+labCommand('loss', 'random loss on the router, against one node without anycast')
+  .argument('[percent...]', 'percent of all datagrams', ['2', '5'])
+  .option('--calls <number>', 'calls', Number, 1000)
+  .option('--rate <number>', 'calls per second', Number, 50)
+  .action(async (percents: string[], options) => {
+    const load = { calls: options.calls, rate: options.rate };
+    const lab = readLabOptions(options);
+    await conclude(async () => {
       const broken: string[] = [];
-      for (const mode of (options.mode ?? ['random', 'inc']) as BalanceMode[]) {
-        broken.push(...(await runCalls(lab, mode, kinds, { calls: options.calls, rate: options.rate })));
-      }
+      for (const percent of percents) broken.push(...(await runLoss(lab, Number(percent), load)));
       return broken;
     });
   });
+
+labCommand(
+  'replies-dropped',
+  'replies to the caller dropped: one INVITE and one BYE per call reach the callee',
+)
+  .option('--calls <number>', 'calls', Number, 200)
+  .option('--rate <number>', 'calls per second', Number, 20)
+  .action(async (options) => {
+    const load = { calls: options.calls, rate: options.rate };
+    await experiment(readLabOptions(options), (lab) => runRepliesDropped(lab, load));
+  });
+
+labCommand('kill', 'kill -9 of one node under load')
+  .option('--rate <number>', 'calls per second', Number, 50)
+  .action(async (options) => {
+    await experiment(readLabOptions(options), (lab) => runKill(lab, options.rate));
+  });
+
+labCommand('bad-input', 'garbage, wrong scripts, wrong peers, no database, while calls go on').action(
+  async (options) => {
+    await experiment(readLabOptions(options), runBadInput);
+  },
+);
 
 program
   .command('clean <prefix>')

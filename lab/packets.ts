@@ -9,7 +9,9 @@ import { calleeAddress, callerAddress, type LabNetwork, nodeMac } from './networ
 import { type LabProcess, run } from './process.ts';
 
 export interface Packet {
+  /** Since the capture began. */
   readonly seconds: number;
+  readonly epochSeconds: number;
   /** 'node1' … , 'caller', 'callee' or an address. */
   readonly from: string;
   readonly to: string;
@@ -50,7 +52,15 @@ export class Capture {
   async stop(): Promise<Packet[]> {
     await sleep(flushMilliseconds);
     await this.#process.stop('SIGINT', 5000);
-    const fields = ['frame.time_relative', 'eth.src', 'eth.dst', 'ip.src', 'ip.dst', 'udp.payload'];
+    const fields = [
+      'frame.time_relative',
+      'frame.time_epoch',
+      'eth.src',
+      'eth.dst',
+      'ip.src',
+      'ip.dst',
+      'udp.payload',
+    ];
     const names = fields.flatMap((field) => ['-e', field]);
     const text = await run('tshark', [
       '-n',
@@ -68,12 +78,13 @@ export class Capture {
 }
 
 function readPacket(fields: readonly string[], nodes: readonly number[]): Packet {
-  const [time, macFrom, macTo, addressFrom, addressTo, payload] = fields as [string, ...string[]];
+  const [time, epoch, macFrom, macTo, addressFrom, addressTo, payload] = fields as [string, ...string[]];
   const text = Buffer.from(payload!.replaceAll(':', ''), 'hex').toString('latin1');
   const nodeFrom = nodes.find((node) => nodeMac(node) === macFrom) ?? 0;
   const nodeTo = nodes.find((node) => nodeMac(node) === macTo) ?? 0;
   return {
     seconds: Number(time),
+    epochSeconds: Number(epoch),
     from: nodeFrom > 0 ? `node${nodeFrom}` : hostName(addressFrom!),
     to: nodeTo > 0 ? `node${nodeTo}` : hostName(addressTo!),
     node: nodeTo || nodeFrom,

@@ -62,7 +62,13 @@ export class LabNode {
   }
 
   /** Starts the program, and returns when it answers. */
-  async start(script = this.script()): Promise<void> {
+  async start(): Promise<void> {
+    this.launch();
+    await this.#untilReady();
+  }
+
+  /** Starts the program with any script, and does not wait. */
+  launch(script = this.script()): void {
     const { program } = this.#options;
     const file = this.#network.file(`node${this.number}.cfg`);
     writeFileSync(file, script);
@@ -70,7 +76,6 @@ export class LabNode {
     const name = `node${this.number}-${program}-${this.#starts}`;
     const command = program === 'anyvia' ? this.#anyvia(file) : kamailioCommand(this.#folder, file);
     this.#process = this.#network.start(`node${this.number}`, name, command);
-    await this.#untilReady();
   }
 
   script(): string {
