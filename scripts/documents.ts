@@ -5,6 +5,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { describeWireFormat } from '#cluster/wire-format.ts';
 import { collectErrorUses, writeErrorPage } from './error-codes.ts';
 
 export interface GeneratedPage {
@@ -16,6 +17,7 @@ export const root = dirname(import.meta.dirname);
 
 export const generatedPages: readonly GeneratedPage[] = [
   { path: 'docs/errors.md', write: () => writeErrorPage(collectErrorUses(root)) },
+  { path: 'docs/wire-format.md', write: describeWireFormat },
 ];
 
 /** Paths of the pages that are not what their sources say. */

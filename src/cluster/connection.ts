@@ -25,7 +25,7 @@ import {
 } from '#cluster/hello.ts';
 import type { Link, LinkUser } from '#cluster/link-transport.ts';
 import { LinkWriter, type LinkWriterUser } from '#cluster/link-writer.ts';
-import { ByteReader, type Codec } from '#util/codec.ts';
+import { ByteReader, type Codec, encode } from '#util/codec.ts';
 import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
 /** From dial or accept to the proof. Two round trips; a peer that needs longer is in no state to take calls. */
@@ -72,6 +72,9 @@ export class Connection implements LinkUser, FrameSink, TimerTarget {
   #writer: LinkWriter | null = null;
   #state: ConnectionState = 'connecting';
   #peer: Hello | null = null;
+  /** Bodies of both HELLOs as they were sent: what the proofs are made over. */
+  readonly #ownBytes: Buffer;
+  #peerBytes: Buffer = Buffer.alloc(0);
   #sequence = 0;
   #now = 0;
   #timer: Timer | null = null;
@@ -82,6 +85,7 @@ export class Connection implements LinkUser, FrameSink, TimerTarget {
   constructor(user: ConnectionUser, own: Hello, dialledNode: number) {
     this.#user = user;
     this.#own = own;
+    this.#ownBytes = encode(helloCodec, own);
     this.dialledNode = dialledNode;
   }
 
@@ -188,6 +192,7 @@ export class Connection implements LinkUser, FrameSink, TimerTarget {
 
   #handshake(type: number, body: ByteReader, now: number): void {
     if (type === frameTypes.hello && this.#state === 'hello awaited') {
+      this.#peerBytes = Buffer.from(body.bytes.subarray(body.offset, body.end));
       this.#onHello(helloCodec.read(body), body.failed, now);
     } else if (type === frameTypes.proof && this.#state === 'proof awaited') {
       this.#onProof(proofCodec.read(body).mac, body.failed, now);
@@ -227,7 +232,7 @@ export class Connection implements LinkUser, FrameSink, TimerTarget {
       !malformed &&
       (secret === null
         ? mac.length === 0
-        : isProof(mac, makeProof(secret, this.#peer!, this.#own, accepted)));
+        : isProof(mac, makeProof(secret, this.#peerBytes, this.#ownBytes, accepted)));
     if (!proved) {
       this.refuse({ code: refusals.secret, reason: 'wrong shared secret' }, now);
       return;
@@ -242,7 +247,9 @@ export class Connection implements LinkUser, FrameSink, TimerTarget {
   #sendProof(): void {
     const { secret } = this.#user;
     const mac =
-      secret === null ? Buffer.alloc(0) : makeProof(secret, this.#own, this.#peer!, this.dialledNode !== 0);
+      secret === null
+        ? Buffer.alloc(0)
+        : makeProof(secret, this.#ownBytes, this.#peerBytes, this.dialledNode !== 0);
     this.#sendHandshake('proof', proofCodec, { mac });
   }
 

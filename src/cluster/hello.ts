@@ -1,8 +1,8 @@
 /**
  * The first frames of a link: who is there (HELLO), the proof of it (PROOF), and why not (REFUSE, GOODBYE). The
  * dialling side speaks first and proves first, so that nobody gets a proof out of a node by merely connecting to it.
- * The proof is an HMAC-SHA256 under the shared secret over both nonces, both ids, both incarnations, the cluster and
- * the side, so it is of no use on another link, to another node, or when sent back.
+ * The proof is an HMAC-SHA256 under the shared secret over both HELLOs, with both nonces, and the side, so it is of no
+ * use on another link, to another node, or when sent back.
  */
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
@@ -65,16 +65,14 @@ export interface Refusal {
 export const refuseCodec = struct<Refusal>({ code: u16, reason: text });
 export const goodbyeCodec = struct<{ readonly reason: string }>({ reason: text });
 
-/** `dialled`: the side that proves is the one that dialled. */
-export function makeProof(secret: Uint8Array, prover: Hello, verifier: Hello, dialled: boolean): Buffer {
+/**
+ * `prover` and `verifier` are the bodies of both HELLOs as they were on the wire, so every field is proved, those of a
+ * newer version too. `dialled`: the side that proves is the one that dialled.
+ */
+export function makeProof(secret: Uint8Array, prover: Buffer, verifier: Buffer, dialled: boolean): Buffer {
   const hmac = createHmac('sha256', secret);
-  hmac.update(`anyvia link 1 ${dialled ? 'dialled' : 'accepted'} ${prover.clusterId} `);
-  for (const side of [prover, verifier]) {
-    hmac.update(`${side.nodeId} ${side.incarnation} ${side.capabilities} `);
-    hmac.update(side.instance);
-    hmac.update(side.nonce);
-  }
-  return hmac.digest();
+  hmac.update(`anyvia link 1 ${dialled ? 'dialled' : 'accepted'} ${prover.length} ${verifier.length} `);
+  return hmac.update(prover).update(verifier).digest();
 }
 
 export function isProof(mac: Uint8Array, expected: Buffer): boolean {
