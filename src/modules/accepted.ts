@@ -1,0 +1,150 @@
+/**
+ * Modules that scripts load and that have nothing to do here: transports, databases and management transports are
+ * part of the program. Their parameters are accepted, so that a script for OpenSIPS runs unchanged; each says why it
+ * has no effect. A misspelt one is still an error.
+ */
+
+import { defineModule, type ModuleDeclaration, type ParameterDeclaration } from '#module/define.ts';
+
+function ignored(
+  kind: 'integer' | 'string',
+  reason: string,
+  names: readonly string[],
+): ParameterDeclaration[] {
+  return names.map((name) => ({ name, kind, default: null, ignored: reason, help: reason }));
+}
+
+function accept(
+  name: string,
+  help: string,
+  parameters: readonly ParameterDeclaration[],
+  aliases: readonly string[] = [],
+): ModuleDeclaration {
+  return defineModule<unknown>({ name, help, aliases, parameters, create: () => null });
+}
+
+const noTcp = 'SIP over TCP is not served';
+const noHttp = 'there is no HTTP server: management goes through the control socket';
+const ownControl = 'management goes through the control socket (control_socket, anyvia mi)';
+const ownLinks = 'the cluster links have queues and limits of their own';
+const ownDatabase = 'the database is only read in the background, with its own time limits';
+
+/** In the order in which they are listed in `index.ts`. */
+export const acceptedModules: readonly ModuleDeclaration[] = [
+  accept('proto_udp', 'SIP over UDP; always there.', [
+    ...ignored('integer', 'a socket without a port has port 5060', ['udp_port']),
+  ]),
+  accept('proto_tcp', `Accepted: ${noTcp}.`, [
+    ...ignored('integer', noTcp, [
+      'tcp_port',
+      'tcp_send_timeout',
+      'tcp_max_msg_chunks',
+      'tcp_crlf_pingpong',
+      'tcp_crlf_drop',
+      'tcp_async',
+      'tcp_async_max_postponed_chunks',
+      'tcp_async_local_connect_timeout',
+      'tcp_async_local_write_timeout',
+      'tcp_parallel_handling',
+      'trace_on',
+    ]),
+    ...ignored('string', noTcp, ['trace_destination', 'trace_filter_route']),
+  ]),
+  accept('proto_bin', 'Links between the nodes of a cluster.', [
+    {
+      name: 'bin_port',
+      kind: 'integer',
+      default: 5555,
+      help: 'Port of the cluster links where the membership names none.',
+    },
+    ...ignored('integer', ownLinks, [
+      'bin_send_timeout',
+      'bin_max_msg_chunks',
+      'bin_async',
+      'bin_async_max_postponed_chunks',
+      'bin_async_local_connect_timeout',
+      'bin_async_local_write_timeout',
+    ]),
+  ]),
+  accept('proto_bins', 'Accepted: the links of the cluster are proved by the shared secret.', [
+    ...ignored('integer', ownLinks, [
+      'bins_port',
+      'bins_handshake_timeout',
+      'bins_send_timeout',
+      'bins_max_msg_chunks',
+      'bins_async',
+      'bins_async_max_postponed_chunks',
+      'bins_async_local_connect_timeout',
+      'bins_async_handshake_connect_timeout',
+    ]),
+  ]),
+  accept('db_mysql', 'Database access for mysql:// addresses; always there.', [
+    ...ignored('integer', ownDatabase, [
+      'exec_query_threshold',
+      'timeout_interval',
+      'max_db_queries',
+      'max_db_retries',
+      'ps_max_col_size',
+      'use_tls',
+    ]),
+  ]),
+  accept('db_sqlite', 'Database access for sqlite:// addresses; always there.', [
+    ...ignored('integer', ownDatabase, ['alloc_limit', 'busy_timeout', 'exec_query_threshold']),
+    ...ignored('string', 'no extensions are loaded', ['load_extension']),
+  ]),
+  accept('mi_fifo', `Accepted: ${ownControl}.`, [
+    ...ignored('string', ownControl, [
+      'fifo_name',
+      'fifo_user',
+      'fifo_group',
+      'reply_dir',
+      'reply_indent',
+      'trace_destination',
+      'trace_bwlist',
+    ]),
+    ...ignored('integer', ownControl, ['fifo_mode', 'pretty_printing']),
+  ]),
+  accept('mi_datagram', `Accepted: ${ownControl}.`, [
+    ...ignored('string', ownControl, [
+      'socket_name',
+      'unix_socket_user',
+      'unix_socket_group',
+      'reply_indent',
+      'trace_destination',
+      'trace_bwlist',
+    ]),
+    ...ignored('integer', ownControl, [
+      'children_count',
+      'unix_socket_mode',
+      'socket_timeout',
+      'pretty_printing',
+    ]),
+  ]),
+  accept(
+    'mi_http',
+    `Accepted: ${noHttp}.`,
+    [
+      ...ignored('string', noHttp, [
+        'root',
+        'mi_http_root',
+        'mi_json_root',
+        'trace_destination',
+        'trace_bwlist',
+      ]),
+      ...ignored('integer', noHttp, ['mi_http_method', 'pretty_printing']),
+    ],
+    ['mi_json'],
+  ),
+  accept('httpd', `Accepted: ${noHttp}.`, [
+    ...ignored('string', noHttp, [
+      'ip',
+      'tls_cert_file',
+      'tls_key_file',
+      'tls_ciphers',
+      'auth_realm',
+      'auth_username',
+      'auth_password',
+    ]),
+    ...ignored('integer', noHttp, ['port', 'buf_size', 'post_buf_size', 'receive_buf_size', 'conn_timeout']),
+  ]),
+];

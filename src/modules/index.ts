@@ -1,0 +1,32 @@
+/**
+ * Every module there is. The order is that of the hooks: who stands first is asked first. Modules which a script does
+ * not load are not created; the core always is.
+ */
+
+import type { ModuleDeclaration } from '#module/define.ts';
+import { acceptedModules } from '#modules/accepted.ts';
+import { avpops } from '#modules/avpops/declaration.ts';
+import { clusterer } from '#modules/clusterer/declaration.ts';
+import { core } from '#modules/core/declaration.ts';
+import { maxfwd } from '#modules/maxfwd/declaration.ts';
+import { options } from '#modules/options/declaration.ts';
+import { rr } from '#modules/rr/declaration.ts';
+import { signaling } from '#modules/signaling/declaration.ts';
+import { sl } from '#modules/sl/declaration.ts';
+import { statistics } from '#modules/statistics/declaration.ts';
+import { tm } from '#modules/tm/declaration.ts';
+
+/** Each declaration keeps its instance type inside; the registry hands instances back only to their own module. */
+export const modules: readonly ModuleDeclaration[] = [
+  core,
+  tm,
+  sl,
+  signaling,
+  maxfwd,
+  options,
+  rr,
+  statistics,
+  avpops,
+  clusterer,
+  ...acceptedModules,
+] as readonly ModuleDeclaration[];
