@@ -226,8 +226,13 @@ export class LinkKeeper implements ConnectionUser {
       const keepsOld = this.#isDialledByLower(peer, old) && !this.#isDialledByLower(peer, connection);
       return keepsOld ? refuse(refusals.busy, 'there is a link already') : null;
     }
-    // A restarted node's old link is closed by its kernel, or silent; a link that speaks belongs to a living rival.
-    if (now - peer.heard > 2 * this.#settings.heartbeat) return null;
+    // The old link of a node that restarted ends in a moment, or is silent; one that goes on speaking is of a rival.
+    const settled = 2 * this.#settings.heartbeat;
+    if (now - peer.heard > settled) return null;
+    if (peer.rivalSince === -1) peer.rivalSince = now;
+    if (peer.heard - peer.rivalSince < settled / 2) {
+      return refuse(refusals.busy, `there is a link of node [${peer.id}] already`);
+    }
     return refuse(refusals.duplicateNode, `duplicate node id: node [${peer.id}] is up at ${old.remote}`);
   }
 
@@ -249,6 +254,7 @@ export class LinkKeeper implements ConnectionUser {
     peer.heard = now;
     peer.heardFrames = connection.framesIn;
     peer.missed = 0;
+    peer.rivalSince = -1;
     peer.lastHeartbeat = { sentAt: 0, receivedAt: -1 };
     peer.roundTrip = null;
     peer.reaches = new Map();

@@ -82,6 +82,8 @@ export class Peer {
   refused = false;
   problem = '';
   since = 0;
+  /** When, during this link, another process first asked for one with the same node id; -1: none did. */
+  rivalSince = -1;
   heard = 0;
   heardFrames = 0;
   missed = 0;
