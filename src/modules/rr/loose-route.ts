@@ -1,0 +1,83 @@
+/**
+ * `loose_route()`: what RFC 3261 16.4 and 16.6 step 6 say about Route, in the words of OpenSIPS. Changes are edits;
+ * the next hop becomes `$du`, the parameters of our own Route are kept for dialogs and `$rr_params`.
+ */
+
+import type { MessageContext } from '#module/context.ts';
+import type { ModuleHost } from '#module/host.ts';
+import { type RouteElement, readRoutes, removeFirst, removeLast } from '#modules/rr/route-set.ts';
+import { headerNames } from '#sip/header-name.ts';
+import { parseUri, type SipUri } from '#sip/uri.ts';
+import { isFailure } from '#util/failure.ts';
+
+/** True when the request was routed by its Route headers. */
+export function looseRoute(host: ModuleHost, context: MessageContext): boolean {
+  // A second call would find the same headers in the message as received.
+  if (context.routeParameters !== null) return true;
+  const { message } = context;
+  if (message.find(headerNames.route) === -1) return false;
+  const routes = readRoutes(message);
+  if (routes.length === 0) return false;
+  const strict = afterStrictRouter(host, context, routes);
+  const own = strict === null ? countOwn(host, routes) : 0;
+  const parameters = strict ?? (own === 0 ? '' : routes[0]!.uri!.parameters);
+  if (own > 0) removeFirst(message, context.edits, routes, own);
+  const left = routes.slice(own);
+  if (left.length > 0) {
+    setNextHop(context, left);
+  } else if (message.toTag === '') {
+    // Only our own Route and no dialog: preloaded, and used up now.
+    return false;
+  }
+  context.routeParameters = parameters;
+  const now = host.clock.monotonic();
+  for (const hook of host.hooks.onLooseRoute) hook(context, parameters, now);
+  return true;
+}
+
+function isOwn(host: ModuleHost, uri: SipUri | null): boolean {
+  return uri !== null && host.isMyself(uri.host, uri.port);
+}
+
+/** 0, 1, or 2 when we put in two (`r2=on`). */
+function countOwn(host: ModuleHost, routes: readonly RouteElement[]): number {
+  if (!isOwn(host, routes[0]!.uri)) return 0;
+  if (routes.length < 2 || routes[0]!.uri!.parameter('r2') === null) return 1;
+  const second = routes[1]!.uri;
+  return isOwn(host, second) && second!.parameter('r2') !== null ? 2 : 1;
+}
+
+/**
+ * RFC 3261 16.4: a strict router before us put our own Record-Route URI into the Request-URI; the last Route is the
+ * real one. Gives the parameters of that URI, null when it was not so.
+ */
+function afterStrictRouter(host: ModuleHost, context: MessageContext, routes: RouteElement[]): string | null {
+  if (isOwn(host, routes[0]!.uri) || !context.requestUri.includes(';lr')) return null;
+  const uri = parseUri(context.requestUri);
+  if (isFailure(uri) || uri.user !== '' || uri.parameter('lr') === null || !isOwn(host, uri)) return null;
+  const last = routes.at(-1)!.uri;
+  if (last === null) return null;
+  removeLast(context.message, context.edits, routes);
+  routes.pop();
+  context.requestUri = last.text;
+  return uri.parameters;
+}
+
+function setNextHop(context: MessageContext, left: readonly RouteElement[]): void {
+  const next = left[0]!.uri;
+  if (next === null) return;
+  if (next.parameter('lr') !== null) {
+    context.destinationUri = next.text;
+    return;
+  }
+  // RFC 3261 16.6 step 6: the next hop is a strict router, the Request-URI becomes the last Route.
+  const { message, edits } = context;
+  const last = left.at(-1)!;
+  const first = left[0]!;
+  const second = left[1];
+  if (second !== undefined && second.line === first.line) edits.remove(first.start, second.start);
+  else edits.remove(message.lineStart(first.line), message.lineEnd(first.line));
+  edits.insert(message.lineEnd(last.line), `Route: <${context.requestUri}>\r\n`);
+  context.requestUri = next.text;
+  context.destinationUri = null;
+}
