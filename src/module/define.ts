@@ -71,7 +71,11 @@ export interface FunctionDeclaration<Instance> {
   /** May be used in `async(…)`. */
   readonly asynchronous?: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: each declaration narrows its own arguments by `kind`.
-  readonly call: (instance: Instance, context: MessageContext, ...values: any[]) => ReturnCode | Promise<ReturnCode>;
+  readonly call: (
+    instance: Instance,
+    context: MessageContext,
+    ...values: any[]
+  ) => ReturnCode | Promise<ReturnCode>;
 }
 
 /** `$name`, `$name(inner)`, `$(name(inner)[index])`. `inner` has its own variables expanded already. */
@@ -158,6 +162,8 @@ export interface ModuleDeclaration<Instance = unknown> {
 }
 
 /** Keeps the instance type between `create` and the functions; nothing else happens here. */
-export function defineModule<Instance>(declaration: ModuleDeclaration<Instance>): ModuleDeclaration<Instance> {
+export function defineModule<Instance>(
+  declaration: ModuleDeclaration<Instance>,
+): ModuleDeclaration<Instance> {
   return declaration;
 }

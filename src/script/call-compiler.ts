@@ -39,7 +39,7 @@ export const callCompiler = {
       return failed;
     }
     const { shape, holder } = found;
-    if (!shape.routes.includes(compilation.routeKind)) {
+    if (!compilation.isSubroute && !shape.routes.includes(compilation.routeKind)) {
       compilation.complain(call.name, `${name}() cannot be used in a ${compilation.routeKind} route`);
     }
     const bound = bindArguments(compilation, call, shape);

@@ -28,6 +28,8 @@ export class Compilation {
   readonly assertsEnabled: boolean;
   /** Kind of the route that is being compiled. */
   routeKind = 'request';
+  /** route[x] may be called from routes of any kind, so its functions are not checked against one. */
+  isSubroute = false;
 
   constructor(
     environment: ScriptEnvironment,
@@ -43,6 +45,10 @@ export class Compilation {
 
   complain(token: Token, cause: string): void {
     this.diagnostics.push(diagnostic(positionOf(token), cause));
+  }
+
+  warn(token: Token, cause: string): void {
+    this.warnings.push(diagnostic(positionOf(token), cause));
   }
 
   routeNames(kind: string): string[] {

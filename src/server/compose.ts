@@ -6,6 +6,7 @@
 import { ClusterNode, type ClusterUser } from '#cluster/cluster-node.ts';
 import type { ForwardedDatagram } from '#cluster/forward.ts';
 import type { LinkTransport } from '#cluster/link-transport.ts';
+import { MessageContext } from '#module/context.ts';
 import { emptyHooks } from '#module/hooks.ts';
 import type { Logger } from '#module/host.ts';
 import type { BoundScript, LoadedScript } from '#module/load.ts';
@@ -27,6 +28,7 @@ import { Orphans } from '#server/orphans.ts';
 import { Ownership } from '#server/ownership.ts';
 import { Receiver } from '#server/receive.ts';
 import { Trace } from '#server/trace.ts';
+import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { BranchCodec } from '#transaction/branch.ts';
 import { defaultSettings } from '#transaction/settings.ts';
 import { TransactionTable } from '#transaction/table.ts';
@@ -129,10 +131,11 @@ export class AnyviaNode {
   start(): void {
     const now = this.#ports.clock.monotonic();
     this.cluster?.start(now);
-    this.#script.start();
+    if (this.#script.has('startup', ''))
+      void this.#script.run('startup', '', timerContext('startup', this.#sockets[0]!));
     for (const timer of this.#script.timers) {
       this.#ports.every(timer.seconds * 1000, () => {
-        void this.#script.runTimer(timer.name);
+        void this.#script.run('timer', timer.name, timerContext('timer', this.#sockets[0]!));
       });
     }
   }
@@ -279,6 +282,17 @@ export class AnyviaNode {
     });
   }
 }
+
+/** Routes without a message run on a message of nobody's. */
+function timerContext(kind: 'timer' | 'startup', socket: LocalSocket): MessageContext {
+  const source = { socket, address: socket.address, port: socket.port };
+  return new MessageContext(idleMessage, source, kind);
+}
+
+const idleMessage = parseMessage(
+  'OPTIONS sip:nobody@localhost SIP/2.0\r\nVia: SIP/2.0/UDP localhost;branch=z9hG4bK-none\r\n' +
+    'From: <sip:nobody@localhost>;tag=none\r\nTo: <sip:nobody@localhost>\r\nCall-ID: none\r\nCSeq: 1 OPTIONS\r\n\r\n',
+) as SipMessage;
 
 /** Keys of different purposes never meet: the branch's is derived from the secret. */
 function branchKey(identity: NodeIdentity, ports: NodePorts): Uint8Array {
