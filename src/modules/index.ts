@@ -12,6 +12,7 @@ import { maxfwd } from '#modules/maxfwd/declaration.ts';
 import { options } from '#modules/options/declaration.ts';
 import { rr } from '#modules/rr/declaration.ts';
 import { signaling } from '#modules/signaling/declaration.ts';
+import { sipmsgops } from '#modules/sipmsgops/declaration.ts';
 import { sl } from '#modules/sl/declaration.ts';
 import { statistics } from '#modules/statistics/declaration.ts';
 import { tm } from '#modules/tm/declaration.ts';
@@ -25,6 +26,7 @@ export const modules: readonly ModuleDeclaration[] = [
   maxfwd,
   options,
   rr,
+  sipmsgops,
   statistics,
   avpops,
   clusterer,

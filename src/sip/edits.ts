@@ -30,6 +30,13 @@ export class MessageEdits {
     this.#edits.push({ start, end, text, order: this.#edits.length });
   }
 
+  /** Replaces a range; what was put in the place of exactly that range before is forgotten. */
+  overwrite(start: number, end: number, text: string): void {
+    const index = this.#edits.findIndex((edit) => edit.start === start && edit.end === end);
+    if (index === -1) this.replace(start, end, text);
+    else this.#edits[index] = { start, end, text, order: index };
+  }
+
   /** True when the range, or a part of it, was removed or replaced already. */
   touches(start: number, end: number): boolean {
     return this.#edits.some((edit) => edit.start < end && edit.end > start);

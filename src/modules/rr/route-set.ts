@@ -33,7 +33,8 @@ export function readRoutes(message: SipMessage): RouteElement[] {
       const padded = raw.slice(start, end);
       const element = padded.trim();
       const first = base + start + padded.length - padded.trimStart().length;
-      if (element !== '') routes.push({ line, start: first, end: first + element.length, uri: readUri(element) });
+      if (element !== '')
+        routes.push({ line, start: first, end: first + element.length, uri: readUri(element) });
     }
   }
   return routes;
