@@ -49,11 +49,14 @@ export class LabDatabase {
     ]);
     await this.#untilReady();
     await this.#network.run('node1', [...anyviaCommand, 'db', 'create', '--db', databaseUrl]);
-    await this.query(
-      `INSERT INTO opensips.clusterer (cluster_id, node_id, url) VALUES ${this.#network.nodes
-        .map((node) => `(1, ${node}, 'bin:${nodeAddress(node)}:${binPort}')`)
-        .join(', ')}`,
-    );
+    await this.setMembers(this.#network.nodes);
+  }
+
+  /** The rows of `clusterer`: these nodes and no others. */
+  async setMembers(nodes: readonly number[]): Promise<void> {
+    const rows = nodes.map((node) => `(1, ${node}, 'bin:${nodeAddress(node)}:${binPort}')`);
+    await this.query('DELETE FROM opensips.clusterer');
+    await this.query(`INSERT INTO opensips.clusterer (cluster_id, node_id, url) VALUES ${rows.join(', ')}`);
   }
 
   async query(sql: string): Promise<unknown> {

@@ -12,9 +12,10 @@ export interface LabOptions extends ProgramOptions {
   readonly mode: BalanceMode;
   /** Leave the files of the run (logs, scripts, captures) where they are. */
   readonly keep: boolean;
+  /** False: network, routes and database only. */
+  readonly startNodes?: boolean;
 }
 
-/** One after the other: the first gives the cluster its secret, and a busy machine starts them sooner so. */
 const meshMillisecondsMax = 15_000;
 
 export class Lab {
@@ -49,9 +50,14 @@ export class Lab {
     ]);
     await this.balancer.update();
     say(`router: anycast address via ${(await this.routing.nextHops()).join(', ')}`);
+    if (this.options.startNodes !== false) await this.startNodes();
+    say(`ready after ${((performance.now() - begin) / 1000).toFixed(1)} s; files in ${this.network.folder}`);
+  }
+
+  /** One after the other: the first gives the cluster its secret. */
+  async startNodes(): Promise<void> {
     for (const node of this.nodes) await node.start();
     await this.waitForMesh();
-    say(`ready after ${((performance.now() - begin) / 1000).toFixed(1)} s; files in ${this.network.folder}`);
   }
 
   node(number: number): LabNode {

@@ -1,0 +1,88 @@
+/** What is measured: a program on one node or on all, started, warmed up and loaded inside the lab. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Lab } from '../../lab/lab.ts';
+import { LabNode, type ProgramName } from '../../lab/program.ts';
+import { startCallee, startCaller } from '../../lab/sipp.ts';
+import { processorMicroseconds } from './processor-time.ts';
+
+export interface Subject {
+  readonly name: string;
+  readonly program: ProgramName;
+  readonly nodes: readonly number[];
+}
+
+export interface Measurement {
+  readonly subject: string;
+  /** Calls per second. */
+  readonly rate: number;
+  readonly calls: number;
+  readonly failed: number;
+  readonly retransmissions: number;
+  /** CPU of all processes per call, without what they spend idle. */
+  readonly microsecondsPerCall: number;
+}
+
+export interface Plan {
+  readonly rates: readonly number[];
+  readonly loadSeconds: number;
+}
+
+const idleSeconds = 4;
+/** Transactions of the last calls end within this, as far as their work is not idle work. */
+const tailSeconds = 3;
+const warmUpRate = 200;
+const warmUpSeconds = 5;
+
+export async function measureSubject(lab: Lab, subject: Subject, plan: Plan): Promise<Measurement[]> {
+  const anycast = subject.nodes.length > 1;
+  const options = { program: subject.program, seed: 'seed-4.0', anycast } as const;
+  const nodes = subject.nodes.map((number) => new LabNode(lab.network, number, options));
+  await lab.database.setMembers(subject.nodes);
+  await lab.balancer.pin(subject.nodes);
+  try {
+    for (const node of nodes) await node.start();
+    await sleep(anycast ? 3000 : 500);
+    const pids = (await Promise.all(nodes.map((node) => node.pids()))).flat();
+    await placeLoad(lab, warmUpRate, warmUpSeconds);
+    const results: Measurement[] = [];
+    for (const rate of plan.rates) results.push(await measureRate(lab, { subject, pids, rate, plan }));
+    return results;
+  } finally {
+    for (const node of nodes) await node.stop();
+    await lab.balancer.pin(null);
+  }
+}
+
+async function measureRate(
+  lab: Lab,
+  what: { subject: Subject; pids: readonly number[]; rate: number; plan: Plan },
+): Promise<Measurement> {
+  const { subject, pids, rate, plan } = what;
+  const idleFrom = processorMicroseconds(pids);
+  await sleep(idleSeconds * 1000);
+  const idlePerSecond = (processorMicroseconds(pids) - idleFrom) / idleSeconds;
+  const begin = performance.now();
+  const from = processorMicroseconds(pids);
+  const counters = await placeLoad(lab, rate, plan.loadSeconds);
+  await sleep(tailSeconds * 1000);
+  const seconds = (performance.now() - begin) / 1000;
+  const spent = processorMicroseconds(pids) - from - idlePerSecond * seconds;
+  return {
+    subject: subject.name,
+    rate,
+    calls: counters.calls,
+    failed: counters.failed,
+    retransmissions: counters.retransmissions,
+    microsecondsPerCall: spent / Math.max(1, counters.calls),
+  };
+}
+
+async function placeLoad(lab: Lab, rate: number, seconds: number) {
+  const callee = startCallee(lab.network, 'callee-fragile');
+  await sleep(300);
+  const caller = startCaller(lab.network, { scenario: 'caller-plain', calls: rate * seconds, rate });
+  await caller.process.ended;
+  await callee.process.stop('SIGTERM', 2000);
+  return caller.counters();
+}
