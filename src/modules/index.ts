@@ -4,11 +4,14 @@
  */
 
 import type { ModuleDeclaration } from '#module/define.ts';
+import { acc } from '#modules/acc/declaration.ts';
 import { acceptedModules } from '#modules/accepted.ts';
 import { avpops } from '#modules/avpops/declaration.ts';
+import { cfgutils } from '#modules/cfgutils/declaration.ts';
 import { clusterer } from '#modules/clusterer/declaration.ts';
 import { core } from '#modules/core/declaration.ts';
 import { maxfwd } from '#modules/maxfwd/declaration.ts';
+import { nathelper } from '#modules/nathelper/declaration.ts';
 import { options } from '#modules/options/declaration.ts';
 import { rr } from '#modules/rr/declaration.ts';
 import { signaling } from '#modules/signaling/declaration.ts';
@@ -29,6 +32,9 @@ export const modules: readonly ModuleDeclaration[] = [
   sipmsgops,
   statistics,
   avpops,
+  acc,
+  nathelper,
+  cfgutils,
   clusterer,
   ...acceptedModules,
 ] as readonly ModuleDeclaration[];

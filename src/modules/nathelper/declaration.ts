@@ -1,0 +1,104 @@
+/**
+ * The module `nathelper`: finds out that a sender sits behind an address translator and repairs his Contact.
+ * Left out: pings that keep the translator's entry open, and changes to SDP.
+ */
+
+import { attributeName } from '#module/attribute-name.ts';
+import { defineModule, type ParameterDeclaration, type RouteKind } from '#module/define.ts';
+import { markContacts, rewriteContacts, senderUri } from '#modules/nathelper/contact-repair.ts';
+import { looksTranslated, parseNatFlags } from '#modules/nathelper/nat-test.ts';
+
+interface NatModule {
+  /** AVP that `fix_nated_register` fills, '' for none. */
+  readonly receivedAttribute: string;
+}
+
+const routes: readonly RouteKind[] = ['request', 'failure', 'onreply', 'branch', 'local'];
+const noPings = 'registered clients are not pinged: have them register often enough';
+
+function ignored(kind: 'integer' | 'string', names: readonly string[]): ParameterDeclaration[] {
+  return names.map((name) => ({ name, kind, default: null, ignored: noPings, help: noPings }));
+}
+
+const parameters: readonly ParameterDeclaration[] = [
+  {
+    name: 'received_avp',
+    kind: 'string',
+    default: null,
+    help: 'AVP for the address that a REGISTER came from; the registrar must be told the same one.',
+  },
+  ...ignored('integer', [
+    'natping_interval',
+    'ping_nated_only',
+    'natping_partitions',
+    'natping_processes',
+    'natping_tcp',
+    'max_pings_lost',
+    'ping_threshold',
+    'cluster_id',
+    'remove_on_timeout',
+  ]),
+  ...ignored('string', [
+    'natping_socket',
+    'force_socket',
+    'sipping_bflag',
+    'sipping_from',
+    'sipping_method',
+    'sipping_ignore_rpl_codes',
+    'sipping_latency_flag',
+    'remove_on_timeout_bflag',
+    'cluster_sharing_tag',
+    'nortpproxy_str',
+    'oldip_skip',
+  ]),
+];
+
+export const nathelper = defineModule<NatModule>({
+  name: 'nathelper',
+  help: 'Senders behind address translators.',
+  parameters,
+  functions: [
+    {
+      name: 'nat_uac_test',
+      routes,
+      arguments: [{ name: 'tests', kind: 'static', parse: parseNatFlags }],
+      help:
+        'True when one of the tests holds. By name or number: private-contact 1, diff-ip-src-via 2, private-via 4, ' +
+        'private-sdp 8, diff-port-src-via 16, diff-ip-src-contact 32, diff-port-src-contact 64, carrier-grade-nat 128.',
+      call: (_module, context, mask: number) =>
+        looksTranslated(context.message, context.source, mask) ? 1 : -1,
+    },
+    {
+      name: 'fix_nated_contact',
+      routes: ['request', 'onreply', 'branch', 'local'],
+      arguments: [{ name: 'parameters', kind: 'string', optional: true }],
+      help: 'Host and port of Contact become those of the sender; parameters (";a=b") are added to its URI.',
+      call: (_module, context, text: string | null) => {
+        const extra = text === null || text === '' || text.startsWith(';') ? (text ?? '') : `;${text}`;
+        return rewriteContacts(context.message, context.source, context.edits, extra) ? 1 : -1;
+      },
+    },
+    {
+      name: 'fix_nated_register',
+      routes: ['request'],
+      arguments: [],
+      help: 'Stores the address of the sender in received_avp, for save().',
+      call: (module, context) => {
+        if (module.receivedAttribute === '') return -1;
+        context.attributes.set(module.receivedAttribute, [senderUri(context.source)]);
+        return 1;
+      },
+    },
+    {
+      name: 'add_rcv_param',
+      routes: ['request'],
+      arguments: [{ name: 'in_uri', kind: 'integer', optional: true }],
+      help: 'Adds received="sip:address:port" of the sender to every Contact; with 1 as a parameter of its URI.',
+      call: (_module, context, inUri: number | null) =>
+        markContacts(context.message, context.source, context.edits, inUri === 1) ? 1 : -1,
+    },
+  ],
+  create: (_host, { received_avp }) => ({
+    receivedAttribute: received_avp === null ? '' : attributeName(String(received_avp)),
+  }),
+});
