@@ -15,7 +15,7 @@ if (obstacles !== '') console.log(`Skipped: the lab in network namespaces: ${obs
 const openMilliseconds = 90_000;
 const experimentMilliseconds = 240_000;
 
-describe.skipIf(obstacles !== '').sequential('three nodes behind a router that balances per packet', () => {
+describe.skipIf(obstacles !== '')('three nodes behind a router that balances per packet', () => {
   let lab: Lab;
 
   beforeAll(async () => {
