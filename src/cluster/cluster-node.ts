@@ -5,11 +5,10 @@
  */
 
 import { type ChannelMessage, type ChannelSubscriber, Channels, channelCodec } from '#cluster/channels.ts';
-import { type ClaimWords, claimsCodec } from '#cluster/claim-batch.ts';
+import { ClaimDelivery } from '#cluster/claim-delivery.ts';
 import { ClaimDirectory, type ClaimOwner } from '#cluster/claim-directory.ts';
 import { type ForwardedDatagram, forwardCodec, withAge } from '#cluster/forward.ts';
 import { frameBytesMax, frameTypes } from '#cluster/frame.ts';
-import { type Heartbeat, heartbeatCodec, noEcho, type Reach, reachCodec } from '#cluster/heartbeat.ts';
 import { deriveKey, goodbyeCodec } from '#cluster/hello.ts';
 import { Inbox, type InboxUser } from '#cluster/inbox.ts';
 import { defaultSettings, LinkKeeper } from '#cluster/link-keeper.ts';
@@ -21,6 +20,7 @@ import { answerCodec, type OwnerFound, OwnerQuestions } from '#cluster/owner-que
 import type { Peer, PeerView } from '#cluster/peer.ts';
 import { PeerTable } from '#cluster/peer-table.ts';
 import type { ClusterIdentity, ClusterPorts, ClusterSettings } from '#cluster/ports.ts';
+import { Pulse } from '#cluster/pulse.ts';
 import {
   type CallDone,
   type CallResult,
@@ -44,8 +44,6 @@ export interface ClusterUser {
   onCall(call: RemoteCall, from: number, answer: (resultJson: string) => void): void;
 }
 
-const timerKinds = { heartbeat: 1, claims: 2 } as const;
-
 export class ClusterNode implements TimerTarget {
   readonly clusterId: number;
   readonly nodeId: number;
@@ -57,14 +55,12 @@ export class ClusterNode implements TimerTarget {
   readonly #links: LinkKeeper;
   readonly #outbox: Outbox;
   readonly #claims: ClaimDirectory;
+  readonly #delivery: ClaimDelivery;
+  readonly #pulse: Pulse;
   readonly #questions: OwnerQuestions;
   readonly #calls: RemoteCalls;
   readonly #channels = new Channels();
   #heartbeatTimer: Timer | null = null;
-  #claimsTimer: Timer | null = null;
-  #claimsAreDue = false;
-  #reachChanged = false;
-  #isDraining = false;
   /** Time of the last event, for the verbs that have none. */
   #now = 0;
 
@@ -87,8 +83,12 @@ export class ClusterNode implements TimerTarget {
       onUnreached: (peer, now) => this.#onUnreached(peer, now),
     });
     this.#outbox = new Outbox(this.nodeId, this.#peers, (run) => ports.endOfTurn(run), {
-      onTurnEnd: (now) => this.#onTurnEnd(now),
-      onLinkFlush: (peer, now) => this.#tellClaims(peer, now),
+      onTurnEnd: (now) => {
+        this.#now = now;
+        this.#pulse.onTurnEnd(now);
+        this.#delivery.onTurnEnd(now);
+      },
+      onLinkFlush: (peer, now) => this.#delivery.tell(peer, now),
     });
     const inbox = new Inbox(this.nodeId, this.#peers, this.#outbox, this.#inboxUser());
     this.#links = new LinkKeeper(identity, this.#settings, ports, {
@@ -98,7 +98,7 @@ export class ClusterNode implements TimerTarget {
           this.#now = now;
           inbox.receive(peer, connection, frame, now);
         },
-        onLinkUp: () => this.#reachIsNew(),
+        onLinkUp: () => this.#pulse.renewReach(),
         onStaleForward: (node) => {
           const peer = this.#peers.get(node);
           if (peer !== null) peer.counters.drops.stale++;
@@ -111,9 +111,18 @@ export class ClusterNode implements TimerTarget {
         const peer = this.#peers.get(node);
         return peer?.isReached ? peer.incarnation : -1;
       },
-      onClaimsWaiting: (now, urgent) => this.#onClaimsWaiting(now, urgent),
+      onClaimsWaiting: (now, urgent) => this.#delivery.wait(now, urgent),
       onClaimLost: (key, winner, now) => user.onClaimLost(key, winner, now),
     });
+    const parts = {
+      timers,
+      peers: this.#peers,
+      links: this.#links,
+      outbox: this.#outbox,
+      claims: this.#claims,
+    };
+    this.#delivery = new ClaimDelivery(parts, this.#settings.claimBatch);
+    this.#pulse = new Pulse(parts);
     this.#questions = new OwnerQuestions(timers, this.#outbox, askWait);
     this.#calls = new RemoteCalls(timers, this.#outbox, callWait);
     if (identity.secret === null) {
@@ -126,12 +135,7 @@ export class ClusterNode implements TimerTarget {
   /** Begins to dial; links offered to `accept` before are closed. */
   start(now: number): void {
     this.#now = now;
-    this.#heartbeatTimer = this.#ports.timers.start(
-      now,
-      this.#settings.heartbeat,
-      this,
-      timerKinds.heartbeat,
-    );
+    this.#heartbeatTimer = this.#ports.timers.start(now, this.#settings.heartbeat, this, 0);
     this.#links.start(now);
   }
 
@@ -139,7 +143,7 @@ export class ClusterNode implements TimerTarget {
   stop(now: number, reason = 'it is stopping'): void {
     this.#now = now;
     this.#ports.timers.stop(this.#heartbeatTimer);
-    this.#ports.timers.stop(this.#claimsTimer);
+    this.#delivery.stop();
     this.#outbox.flush(now);
     this.#links.stop();
     for (const peer of this.#peers.all) {
@@ -176,9 +180,7 @@ export class ClusterNode implements TimerTarget {
 
   /** Tells the peers that this node takes no new work, or takes it again. */
   setDraining(isDraining: boolean): void {
-    if (this.#isDraining === isDraining) return;
-    this.#isDraining = isDraining;
-    this.#reachIsNew();
+    this.#pulse.setDraining(isDraining);
   }
 
   // ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -283,114 +285,22 @@ export class ClusterNode implements TimerTarget {
 
   // ── timers and turns ──────────────────────────────────────────────────────────────────────────────────────────
 
-  onTimer(kind: number, now: number): void {
+  onTimer(_kind: number, now: number): void {
     this.#now = now;
-    if (kind === timerKinds.claims) {
-      this.#claimsTimer = null;
-      this.#claimsAreDue = true;
-      this.#outbox.schedule();
-      return;
-    }
-    this.#heartbeatTimer = this.#ports.timers.start(
-      now,
-      this.#settings.heartbeat,
-      this,
-      timerKinds.heartbeat,
-    );
-    this.#claimsAreDue = true;
-    let anyLost = false;
-    for (const peer of this.#peers.all) {
-      if (this.#links.checkAlive(peer, now)) anyLost = true;
-      else if (peer.connection !== null) this.#beat(peer, now);
-    }
-    if (anyLost) this.#peers.update(now);
-  }
-
-  #beat(peer: Peer, now: number): void {
-    const { sentAt, receivedAt } = peer.lastHeartbeat;
-    const echoAge = receivedAt < 0 ? noEcho : Math.trunc(now - receivedAt);
-    const body: Heartbeat = { sentAt: now >>> 0, echo: sentAt, echoAge };
-    this.#outbox.send(now, peer.id, {
-      type: frameTypes.heartbeat,
-      codec: heartbeatCodec,
-      body,
-      priority: 'urgent',
-    });
-  }
-
-  #onTurnEnd(now: number): void {
-    this.#now = now;
-    if (this.#reachChanged) this.#tellReach(now);
-    if (!this.#claimsAreDue) return;
-    this.#claimsAreDue = false;
-    for (const peer of this.#peers.all) {
-      if (peer.isReached) this.#tellClaims(peer, now);
-      peer.claimsTold = 0;
-    }
-    this.#claims.batch.clear();
-  }
-
-  #onClaimsWaiting(now: number, urgent: boolean): void {
-    const { claimBatch } = this.#settings;
-    if (urgent || claimBatch === 0) {
-      this.#claimsAreDue = true;
-      this.#outbox.schedule();
-    } else if (this.#claimsTimer === null) {
-      this.#claimsTimer = this.#ports.timers.start(now, claimBatch, this, timerKinds.claims);
-    }
-  }
-
-  /** The claims of the batch that the peer has not been told. */
-  #tellClaims(peer: Peer, now: number): void {
-    const { words, count } = this.#claims.batch;
-    if (peer.claimsTold >= count) return;
-    const body: ClaimWords = { words, start: peer.claimsTold, end: count };
-    peer.claimsTold = count;
-    this.#outbox.send(now, peer.id, {
-      type: frameTypes.claims,
-      codec: claimsCodec,
-      body,
-      priority: 'urgent',
-    });
-  }
-
-  #reachIsNew(): void {
-    this.#reachChanged = true;
-    this.#outbox.schedule();
-  }
-
-  #tellReach(now: number): void {
-    this.#reachChanged = false;
-    const linked = this.#peers.all.filter((peer) => peer.connection !== null);
-    const nodes = linked.map((peer) => ({ node: peer.id, incarnation: peer.incarnation }));
-    const body: Reach = { draining: this.#isDraining, nodes };
-    for (const peer of linked) {
-      this.#outbox.send(now, peer.id, {
-        type: frameTypes.reach,
-        codec: reachCodec,
-        body,
-        priority: 'urgent',
-      });
-    }
+    this.#heartbeatTimer = this.#ports.timers.start(now, this.#settings.heartbeat, this, 0);
+    this.#delivery.hurry();
+    this.#pulse.beat(now);
   }
 
   // ── peers come and go ─────────────────────────────────────────────────────────────────────────────────────────
 
   #onReached(peer: Peer, now: number): void {
-    peer.claimsTold = this.#claims.batch.count;
-    this.#claims.snapshot(now, (body) => {
-      this.#outbox.send(now, peer.id, {
-        type: frameTypes.claims,
-        codec: claimsCodec,
-        body,
-        priority: 'bulk',
-      });
-    });
+    this.#delivery.tellAll(peer, now);
     this.#channels.peerUp(peer.id, peer.incarnation, now);
   }
 
   #onUnreached(peer: Peer, now: number): void {
-    this.#reachIsNew();
+    this.#pulse.renewReach();
     this.#questions.onNodeDown(now, peer.id);
     this.#calls.onNodeDown(now, peer.id);
     this.#channels.peerDown(peer.id, now);
@@ -406,12 +316,8 @@ export class ClusterNode implements TimerTarget {
 
   #inboxUser(): InboxUser {
     return {
-      onHeartbeat: (peer, heartbeat, now) => this.#onHeartbeat(peer, heartbeat, now),
-      onReach: (peer, reach, now) => {
-        peer.draining = reach.draining;
-        peer.reaches = new Map(reach.nodes.map((entry) => [entry.node, entry.incarnation]));
-        this.#peers.update(now);
-      },
+      onHeartbeat: (peer, heartbeat, now) => this.#pulse.onHeartbeat(peer, heartbeat, now),
+      onReach: (peer, reach, now) => this.#pulse.onReach(peer, reach, now),
       onGoodbye: (peer, reason, now) => {
         this.#links.leave(peer, reason, now);
         this.#peers.update(now);
@@ -436,12 +342,6 @@ export class ClusterNode implements TimerTarget {
       onCall: (peer, call) => this.#onCall(peer, call),
       onCallResult: (peer, result, now) => this.#calls.onResult(now, peer.id, result),
     };
-  }
-
-  #onHeartbeat(peer: Peer, heartbeat: Heartbeat, now: number): void {
-    peer.lastHeartbeat = { sentAt: heartbeat.sentAt, receivedAt: now };
-    if (heartbeat.echoAge === noEcho) return;
-    peer.roundTrip = Math.max(0, ((now >>> 0) - heartbeat.echo - heartbeat.echoAge) | 0);
   }
 
   #onForward(peer: Peer, datagram: ForwardedDatagram, now: number): void {

@@ -4,6 +4,7 @@
  * and when a silent link is given up. Peers are closed when their connection closes, or after missed heartbeats.
  */
 
+import { Admission } from '#cluster/admission.ts';
 import { Connection, type ConnectionUser, type IncomingFrame } from '#cluster/connection.ts';
 import { protocolRange } from '#cluster/frame.ts';
 import {
@@ -41,6 +42,7 @@ export class LinkKeeper implements ConnectionUser {
   readonly #peers: PeerTable;
   readonly #user: LinkKeeperUser;
   readonly #instance: Buffer;
+  readonly #admission: Admission;
   readonly #limiter = new LogLimiter();
   readonly #strangers = new Set<Connection>();
   #started = false;
@@ -59,6 +61,7 @@ export class LinkKeeper implements ConnectionUser {
     this.#peers = parts.peers;
     this.#user = parts.user;
     this.#instance = ports.random(instanceBytes);
+    this.#admission = new Admission(identity, settings, this.#instance, parts.peers);
   }
 
   get timers(): TimerQueue {
@@ -159,81 +162,7 @@ export class LinkKeeper implements ConnectionUser {
   // ── of a connection ───────────────────────────────────────────────────────────────────────────────────────────
 
   judge(hello: Hello, connection: Connection, now: number): Refusal | null {
-    const stranger = this.#judgeCluster(hello);
-    if (stranger !== null) return stranger;
-    const { dialledNode } = connection;
-    if (dialledNode !== 0 && hello.nodeId !== dialledNode && hello.nodeId !== this.#identity.nodeId) {
-      return refuse(
-        refusals.unknownNode,
-        `node [${hello.nodeId}] answers at the address of node [${dialledNode}]`,
-      );
-    }
-    return this.#judgeNode(hello, connection, now);
-  }
-
-  /** Reasons name both sides: they stand in both logs. */
-  #judgeCluster(hello: Hello): Refusal | null {
-    const { clusterId, nodeId, secret } = this.#identity;
-    const { lowest, highest } = this.#settings.protocol;
-    const [they, we] = [`node [${hello.nodeId}]`, `node [${nodeId}]`];
-    if (hello.protocolLowest > highest || hello.protocolHighest < lowest) {
-      const theirs = `${hello.protocolLowest} to ${hello.protocolHighest}`;
-      return refuse(
-        refusals.protocol,
-        `${they} speaks link protocol ${theirs}, ${we} ${lowest} to ${highest}`,
-      );
-    }
-    if (hello.clusterId !== clusterId) {
-      return refuse(
-        refusals.cluster,
-        `${they} is of cluster ${hello.clusterId}, ${we} of cluster ${clusterId}`,
-      );
-    }
-    const hasSecret = (hello.capabilities & capabilities.secret) !== 0;
-    if (hasSecret === (secret !== null)) return null;
-    const [has, hasNot] = hasSecret ? [they, we] : [we, they];
-    return refuse(refusals.secret, `${has} has a shared secret, ${hasNot} has none`);
-  }
-
-  #judgeNode(hello: Hello, connection: Connection, now: number): Refusal | null {
-    const { nodeId } = this.#identity;
-    if (hello.nodeId === nodeId) {
-      const isSelf = this.#instance.equals(hello.instance);
-      return refuse(
-        refusals.duplicateNode,
-        isSelf
-          ? `the address of node [${connection.dialledNode}] leads back to this node`
-          : `duplicate node id: two processes are node [${nodeId}]`,
-      );
-    }
-    const peer = this.#peers.get(hello.nodeId);
-    if (peer === null)
-      return refuse(refusals.unknownNode, `node [${hello.nodeId}] is not a member of the cluster`);
-    if (!peer.member.enabled)
-      return refuse(refusals.disabledNode, `node [${peer.id}] is disabled in the membership`);
-    if (this.secret === null && !isSameAddress(connection.remoteAddress, peer.member.address)) {
-      return refuse(refusals.address, `node [${peer.id}] is listed at ${peer.member.address}`);
-    }
-    return this.#judgeRival(peer, hello, connection, now);
-  }
-
-  /** There is a link to that node already: the same process again, or a second one with its id? */
-  #judgeRival(peer: Peer, hello: Hello, connection: Connection, now: number): Refusal | null {
-    const old = peer.connection;
-    if (old === null) return null;
-    const isSameProcess = Buffer.from(old.hello!.instance).equals(hello.instance);
-    if (isSameProcess) {
-      const keepsOld = this.#isDialledByLower(peer, old) && !this.#isDialledByLower(peer, connection);
-      return keepsOld ? refuse(refusals.busy, 'there is a link already') : null;
-    }
-    // The old link of a node that restarted ends in a moment, or is silent; one that goes on speaking is of a rival.
-    const settled = 2 * this.#settings.heartbeat;
-    if (now - peer.heard > settled) return null;
-    if (peer.rivalSince === -1) peer.rivalSince = now;
-    if (peer.heard - peer.rivalSince < settled / 2) {
-      return refuse(refusals.busy, `there is a link of node [${peer.id}] already`);
-    }
-    return refuse(refusals.duplicateNode, `duplicate node id: node [${peer.id}] is up at ${old.remote}`);
+    return this.#admission.judge(hello, connection, now);
   }
 
   onAuthenticated(connection: Connection, now: number): void {
@@ -242,7 +171,7 @@ export class LinkKeeper implements ConnectionUser {
     // It may have been taken off the list, or have won another link, during the handshake.
     const refusal = this.judge(connection.hello!, connection, now);
     if (peer === null || refusal !== null) {
-      connection.refuse(refusal ?? refuse(refusals.unknownNode, 'not a member'), now);
+      connection.refuse(refusal ?? { code: refusals.unknownNode, reason: 'not a member' }, now);
       return;
     }
     if (peer.connection !== null) this.drop(peer, 'replaced by a new link');
@@ -369,10 +298,6 @@ export class LinkKeeper implements ConnectionUser {
     return this.#identity.nodeId < peer.id;
   }
 
-  #isDialledByLower(peer: Peer, connection: Connection): boolean {
-    return (connection.dialledNode !== 0) === this.#dialsFirst(peer);
-  }
-
   // ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #ownHello(): Hello {
@@ -442,13 +367,3 @@ export const defaultSettings: ClusterSettings = {
   claimsMax: 1_000_000,
   protocol: protocolRange,
 };
-
-function refuse(code: number, reason: string): Refusal {
-  return { code, reason };
-}
-
-/** `::ffff:10.0.0.1` is 10.0.0.1. Names never match: without a secret the list must hold addresses. */
-function isSameAddress(left: string, right: string): boolean {
-  const plain = (address: string): string => address.toLowerCase().replace(/^::ffff:(?=\d+\.)/, '');
-  return plain(left) === plain(right);
-}

@@ -91,7 +91,7 @@ export class OwnerQuestions {
   }
 
   onNodeDown(now: number, node: number): void {
-    for (const id of [...this.#open.keys()]) this.#cross(now, id, node);
+    for (const id of this.#open.keys()) this.#cross(now, id, node);
   }
 
   #cross(now: number, id: number, node: number): void {

@@ -101,7 +101,7 @@ export class RemoteCalls {
   }
 
   onNodeDown(now: number, node: number): void {
-    for (const [id, pending] of [...this.#pending]) {
+    for (const [id, pending] of this.#pending) {
       if (pending.node !== node) continue;
       this.#end(id, pending);
       pending.done(new Failure('CLUSTER_CALL_UNREACHABLE', `node [${node}] went down during the call`), now);

@@ -148,7 +148,7 @@ export class ClusterNetwork {
 
   /** Resets every link between the two. */
   cut(left: string, right: string): void {
-    for (const link of [...this.#links]) {
+    for (const link of this.#links) {
       const ends = [link.owner, link.remoteAddress];
       if (ends.includes(left) && ends.includes(right)) this.#reset(link);
     }
