@@ -5,6 +5,7 @@ import { type BalanceMode, balanceModes } from './balancer.ts';
 import { runBadInput } from './experiments/bad-input.ts';
 import { type CallLoad, runCalls } from './experiments/calls.ts';
 import { runKill } from './experiments/kill.ts';
+import { runLinkCut } from './experiments/link-cut.ts';
 import { runLoss } from './experiments/loss.ts';
 import { showPackets } from './experiments/packets.ts';
 import { runRepliesDropped } from './experiments/replies-dropped.ts';
@@ -128,6 +129,15 @@ labCommand('kill', 'kill -9 of one node under load')
   .option('--rate <number>', 'calls per second', Number, 50)
   .action(async (options) => {
     await experiment(readLabOptions(options), (lab) => runKill(lab, options.rate));
+  });
+
+labCommand('link-cut', 'the link between two nodes cut, calls of every kind')
+  .option('--calls <number>', 'calls of each kind', Number, 200)
+  .option('--rate <number>', 'calls per second', Number, 50)
+  .option('--kind <name...>', 'only these kinds')
+  .action(async (options) => {
+    const load = { calls: options.calls, rate: options.rate };
+    await experiment(readLabOptions(options), (lab) => runLinkCut(lab, chosenKinds(options.kind), load));
   });
 
 labCommand('bad-input', 'garbage, wrong scripts, wrong peers, no database, while calls go on').action(
