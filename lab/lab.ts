@@ -91,7 +91,7 @@ export class Lab {
     for (const number of pair ?? this.network.nodes) {
       const others = pair === null ? [] : pair.filter((other) => other !== number);
       const rules = others.map((other) => `ip saddr 10.10.0.${other} drop`).join('\n');
-      const table = `table ip cut {}\nflush table ip cut\ntable ip cut { chain input {\ntype filter hook input priority 0;\n${rules}\n} }\n`;
+      const table = `table ip cut {}\nflush table ip cut\ntable ip cut {\nchain input {\ntype filter hook input priority 0;\n${rules}\n}\n}\n`;
       await this.network.run(`node${number}`, ['nft', '-f', '-'], table);
     }
   }

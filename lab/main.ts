@@ -1,5 +1,8 @@
 /** `npm run lab`: the anycast experiment in network namespaces, as root. One command per experiment. */
 
+import { readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { type BalanceMode, balanceModes } from './balancer.ts';
 import { runBadInput } from './experiments/bad-input.ts';
@@ -14,6 +17,7 @@ import { type Lab, type LabOptions, say, withLab } from './lab.ts';
 import { removeNamespaces } from './network.ts';
 import { labObstacles } from './obstacles.ts';
 import { programNames, seedNames } from './program.ts';
+import { removeRoutingFolders } from './routing.ts';
 
 const program = new Command('lab').description('the anycast experiment in network namespaces');
 
@@ -152,6 +156,10 @@ program
   .action(async (prefix: string) => {
     if (!/^anyvia-[0-9a-f]{6}$/.test(prefix)) throw new Error('a prefix looks like anyvia-0a1b2c');
     say(`${await removeNamespaces(prefix)} namespaces removed`);
+    removeRoutingFolders(prefix);
+    for (const name of readdirSync(tmpdir()).filter((one) => one.startsWith(`${prefix}-`))) {
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+    }
   });
 
 await program.parseAsync();

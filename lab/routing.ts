@@ -3,7 +3,7 @@
  * their connected routes, the anycast address among them; the router installs one multipath route.
  */
 
-import { chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { anycastAddress, type HostName, type LabNetwork } from './network.ts';
@@ -15,7 +15,6 @@ const convergeMillisecondsMax = 40_000;
 
 export class LabRouting {
   readonly #network: LabNetwork;
-  readonly #folders: string[] = [];
 
   constructor(network: LabNetwork) {
     this.#network = network;
@@ -34,7 +33,6 @@ export class LabRouting {
     const folder = join(runFolder, name);
     mkdirSync(folder, { recursive: true });
     chownSync(folder, user, group);
-    this.#folders.push(folder);
     for (const daemon of ['zebra', 'ospfd'] as const) {
       const configuration = this.#network.file(`${host}-${daemon}.conf`);
       writeFileSync(configuration, daemon === 'zebra' ? `hostname ${host}\n` : ospfConfiguration(host));
@@ -91,7 +89,15 @@ export class LabRouting {
 
   /** The daemons end with the network; their folders end here. */
   removeFolders(): void {
-    for (const folder of this.#folders) rmSync(folder, { recursive: true, force: true });
+    removeRoutingFolders(this.#network.prefix);
+  }
+}
+
+/** The folders of FRR's daemons that belong to that run. */
+export function removeRoutingFolders(prefix: string): void {
+  const names = existsSync(runFolder) ? readdirSync(runFolder) : [];
+  for (const name of names.filter((one) => one.startsWith(`${prefix}-`))) {
+    rmSync(join(runFolder, name), { recursive: true, force: true });
   }
 }
 
