@@ -15,20 +15,28 @@ export class Substitution {
     this.replacement = replacement;
   }
 
-  /** Null when nothing matches. `expand` fills in variables of the replacement. */
-  apply(text: string, expand?: (text: string) => string): string | null {
+  /** Null when nothing matches. */
+  apply(text: string): string | null {
     const { expression } = this;
-    expression.lastIndex = 0;
-    if (!expression.test(text)) return null;
-    expression.lastIndex = 0;
-    const replacement = expand === undefined ? this.replacement : expand(this.replacement);
-    return text.replace(expression, (...groups: unknown[]) =>
-      replacement.replace(/\\(.)/g, (_all, character: string) => {
-        if (character < '0' || character > '9') return controls[character] ?? character;
-        const group = groups[Number(character)];
-        return typeof group === 'string' ? group : '';
-      }),
-    );
+    if (text.search(expression) === -1) return null;
+    return text.replace(expression, (...groups: unknown[]) => {
+      // Behind the groups come the offset and the whole text.
+      return this.fill(
+        groups.slice(
+          0,
+          groups.findIndex((group) => typeof group === 'number'),
+        ),
+      );
+    });
+  }
+
+  /** The replacement with the groups of one match filled in; group 0 is the whole match. */
+  fill(groups: readonly unknown[]): string {
+    return this.replacement.replace(/\\(.)/g, (_all, character: string) => {
+      if (character < '0' || character > '9') return controls[character] ?? character;
+      const group = groups[Number(character)];
+      return typeof group === 'string' ? group : '';
+    });
   }
 }
 

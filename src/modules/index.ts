@@ -18,7 +18,9 @@ import { signaling } from '#modules/signaling/declaration.ts';
 import { sipmsgops } from '#modules/sipmsgops/declaration.ts';
 import { sl } from '#modules/sl/declaration.ts';
 import { statistics } from '#modules/statistics/declaration.ts';
+import { textops } from '#modules/textops/declaration.ts';
 import { tm } from '#modules/tm/declaration.ts';
+import { uri } from '#modules/uri/declaration.ts';
 
 /** Each declaration keeps its instance type inside; the registry hands instances back only to their own module. */
 export const modules: readonly ModuleDeclaration[] = [
@@ -30,6 +32,8 @@ export const modules: readonly ModuleDeclaration[] = [
   options,
   rr,
   sipmsgops,
+  textops,
+  uri,
   statistics,
   avpops,
   acc,

@@ -9,19 +9,21 @@ import type { FlagKind } from '#modules/core/flag-names.ts';
 import { orNull, pick, plain, type Variable } from '#modules/core/variable-declaration.ts';
 import type { Value } from '#script/value.ts';
 import { type HeaderName, headerNames } from '#sip/header-name.ts';
+import type { SipMessage } from '#sip/message.ts';
 
 function header(name: HeaderName): (context: MessageContext) => Value {
   return (context) => orNull(context.message.firstValue(name));
 }
 
+/** In a failure route the message is the request, and the reply the one that was picked. */
+function replyOf(context: MessageContext): SipMessage | null {
+  return context.message.isRequest ? context.reply : context.message;
+}
+
 const startLineVariables: readonly Variable[] = [
   plain(['rm'], 'Method; in a reply that of CSeq.', (context) => context.message.method),
-  plain(['rs'], 'Status of the reply.', (context) =>
-    context.message.isRequest ? null : context.message.status,
-  ),
-  plain(['rr'], 'Reason phrase of the reply.', (context) =>
-    context.message.isRequest ? null : context.message.reason,
-  ),
+  plain(['rs'], 'Status of the reply.', (context) => replyOf(context)?.status ?? null),
+  plain(['rr'], 'Reason phrase of the reply.', (context) => replyOf(context)?.reason ?? null),
   plain(['msg.is_request'], '1 in a request, 0 in a reply.', (context) =>
     context.message.isRequest ? 1 : 0,
   ),

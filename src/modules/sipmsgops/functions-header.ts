@@ -1,5 +1,6 @@
 /** Header lines: add, remove, find, list. Changes show when the message leaves, not before. */
 
+import { attributeName } from '#module/attribute-name.ts';
 import type { MessageContext } from '#module/context.ts';
 import {
   type ArgumentDeclaration,
@@ -12,7 +13,6 @@ import type { ModuleHost } from '#module/host.ts';
 import { compilePosix } from '#module/substitution.ts';
 import { addOption, hasOption, removeOption } from '#modules/sipmsgops/option-list.ts';
 import { formatSipDate } from '#modules/sipmsgops/sip-date.ts';
-import { canonicalName } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { isFailure } from '#util/failure.ts';
 
@@ -79,6 +79,30 @@ function globExpression(glob: string): RegExp | null {
     .replaceAll('?', '.');
   const compiled = compilePosix(`^${source}$`, 'i');
   return isFailure(compiled) ? null : compiled;
+}
+
+/** Both lists in the order of the message: `$(avp(names)[0])` is the first header. */
+function collectHeaders(
+  context: MessageContext,
+  expression: RegExp | null,
+  names: string,
+  values: string,
+): number {
+  if (expression === null) return -1;
+  const { message, attributes } = context;
+  const lines = Array.from({ length: message.lineCount }, (_, line) => line).filter((line) =>
+    expression.test(message.lineName(line)),
+  );
+  if (lines.length === 0) return -1;
+  attributes.set(
+    names,
+    lines.map((line) => message.lineName(line)),
+  );
+  attributes.set(
+    values,
+    lines.map((line) => message.value(line)),
+  );
+  return 1;
 }
 
 /** OpenSIPS 2.4: `remove_hf(name, "g" | "r")`. */
@@ -175,22 +199,14 @@ const askingFunctions: readonly Declaration[] = [
   {
     name: 'get_glob_headers_values',
     routes: messageRoutes,
-    arguments: [text('pattern'), { name: 'names', kind: 'variable' }, { name: 'values', kind: 'variable' }],
-    help: 'Stores names and values of the headers whose name matches a pattern.',
-    call: (_host, context, pattern: string | null, names: VariableReference, values: VariableReference) => {
-      const compiled = globExpression(pattern ?? '');
-      if (compiled === null) return -1;
-      const { message } = context;
-      let count = 0;
-      // The last one is written first, so that the first stands on top of an AVP.
-      for (let line = message.lineCount - 1; line >= 0; line--) {
-        if (!compiled.test(canonicalName(message.lineName(line)))) continue;
-        names.write(context, message.lineName(line));
-        values.write(context, message.value(line));
-        count++;
-      }
-      return count > 0 ? 1 : -1;
-    },
+    arguments: [
+      text('pattern'),
+      { name: 'names', kind: 'static', parse: attributeName },
+      { name: 'values', kind: 'static', parse: attributeName },
+    ],
+    help: 'Stores names and values of the headers whose name matches a pattern in two AVPs.',
+    call: (_host, context, pattern: string | null, names: string, values: string) =>
+      collectHeaders(context, globExpression(pattern ?? ''), names, values),
   },
   {
     name: 'is_privacy',
