@@ -16,7 +16,7 @@ import { type CallKind, callKinds, plainCall } from './kinds.ts';
 import { type Lab, type LabOptions, say, withLab } from './lab.ts';
 import { removeNamespaces } from './network.ts';
 import { labObstacles } from './obstacles.ts';
-import { programNames, seedNames } from './program.ts';
+import { programNames } from './program.ts';
 import { removeRoutingFolders } from './routing.ts';
 
 const program = new Command('lab').description('the anycast experiment in network namespaces');
@@ -26,7 +26,7 @@ function labCommand(name: string, description: string): Command {
     .command(name, { isDefault: name === 'experiment' })
     .description(description)
     .addOption(new Option('--program <name>', 'program under test').choices(programNames).default('anyvia'))
-    .addOption(new Option('--seed <name>', 'script of the nodes').choices(seedNames).default('seed-4.0'))
+    .option('--seed <name>', 'script of node 1: seed-2.4, seed-4.0 or a path', 'seed-4.0')
     .addOption(new Option('--mode <mode...>', 'how the router spreads packets').choices(balanceModes))
     .option('--nodes <number>', 'nodes', Number, 3)
     .option('--keep', 'keep the files of the run', false);
@@ -36,7 +36,7 @@ function readLabOptions(options: Record<string, unknown>): LabOptions {
   const modes = (options.mode ?? ['random']) as BalanceMode[];
   return {
     program: options.program as LabOptions['program'],
-    seed: options.seed as LabOptions['seed'],
+    seed: options.seed as string,
     anycast: true,
     nodeCount: options.nodes as number,
     mode: modes[0]!,

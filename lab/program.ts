@@ -20,12 +20,11 @@ export const anyviaCommand: readonly string[] = [process.execPath, join(root, 's
 
 export const programNames = ['anyvia', 'kamailio', 'kamailio-stateful'] as const;
 export type ProgramName = (typeof programNames)[number];
-export const seedNames = ['seed-2.4', 'seed-4.0'] as const;
-export type SeedName = (typeof seedNames)[number];
 
 export interface ProgramOptions {
   readonly program: ProgramName;
-  readonly seed: SeedName;
+  /** Script of node 1: a name in config/, or a path. */
+  readonly seed: string;
   /** False: the address is an ordinary one, for a single node. */
   readonly anycast: boolean;
 }
@@ -81,7 +80,7 @@ export class LabNode {
   script(): string {
     const { program, seed, anycast } = this.#options;
     if (program !== 'anyvia') return kamailioScript(program === 'kamailio', nodeAddress(this.number));
-    const text = nodeScript(readFileSync(join(root, 'config', `${seed}.cfg`), 'utf8'), this.number);
+    const text = nodeScript(readFileSync(scriptPath(seed), 'utf8'), this.number);
     return anycast ? text : text.replace(/^((?:socket|listen)=udp:\S+) anycast$/m, '$1');
   }
 
@@ -145,6 +144,10 @@ function acceptsConnection(path: string): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
+}
+
+function scriptPath(seed: string): string {
+  return seed.includes('/') ? seed : join(root, 'config', `${seed}.cfg`);
 }
 
 /** The script of node 1 with the listener, id, header, sharing tag and text of another node. */
