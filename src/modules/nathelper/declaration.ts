@@ -1,16 +1,19 @@
 /**
- * The module `nathelper`: finds out that a sender sits behind an address translator and repairs his Contact.
- * Left out: pings that keep the translator's entry open, and changes to SDP.
+ * The module `nathelper`: finds out that a sender sits behind an address translator and repairs what he says.
+ * Left out: pings that keep the translator's entry open.
  */
 
 import { attributeName } from '#module/attribute-name.ts';
+import { currentBody, replaceBody } from '#module/body-edit.ts';
 import { defineModule, type ParameterDeclaration, type RouteKind } from '#module/define.ts';
 import { markContacts, rewriteContacts, senderUri } from '#modules/nathelper/contact-repair.ts';
 import { looksTranslated, parseNatFlags } from '#modules/nathelper/nat-test.ts';
+import { parseSdpFlags, repairSdp } from '#modules/nathelper/sdp-repair.ts';
 
 interface NatModule {
   /** AVP that `fix_nated_register` fills, '' for none. */
   readonly receivedAttribute: string;
+  readonly noProxyLine: string;
 }
 
 const routes: readonly RouteKind[] = ['request', 'failure', 'onreply', 'branch', 'local'];
@@ -26,6 +29,12 @@ const parameters: readonly ParameterDeclaration[] = [
     kind: 'string',
     default: null,
     help: 'AVP for the address that a REGISTER came from; the registrar must be told the same one.',
+  },
+  {
+    name: 'nortpproxy_str',
+    kind: 'string',
+    default: 'a=nortpproxy:yes',
+    help: 'Line that tells media relays on the way that there is one already.',
   },
   ...ignored('integer', [
     'natping_interval',
@@ -48,7 +57,6 @@ const parameters: readonly ParameterDeclaration[] = [
     'sipping_latency_flag',
     'remove_on_timeout_bflag',
     'cluster_sharing_tag',
-    'nortpproxy_str',
     'oldip_skip',
   ]),
 ];
@@ -97,8 +105,30 @@ export const nathelper = defineModule<NatModule>({
       call: (_module, context, inUri: number | null) =>
         markContacts(context.message, context.source, context.edits, inUri === 1) ? 1 : -1,
     },
+    {
+      name: 'fix_nated_sdp',
+      routes,
+      arguments: [
+        { name: 'changes', kind: 'static', parse: parseSdpFlags },
+        { name: 'ip', kind: 'string', optional: true },
+        { name: 'lines', kind: 'string', optional: true },
+      ],
+      help:
+        'Changes the session description: add-dir-active 1, rewrite-media-ip 2, add-no-rtpproxy 4, ' +
+        'rewrite-origin-ip 8, rewrite-null-ips 16; to this address or that of the sender. False without one.',
+      call: (module, context, ...values: unknown[]) => {
+        const [mask, ip, lines] = values as [number, string | null, string | null];
+        const body = currentBody(context);
+        if (!body.startsWith('v=')) return -1;
+        const address = ip === null || ip === '' ? context.source.address : ip;
+        const { noProxyLine } = module;
+        replaceBody(context, repairSdp(body, { mask, address, noProxyLine, lines: lines ?? '' }));
+        return 1;
+      },
+    },
   ],
-  create: (_host, { received_avp }) => ({
+  create: (_host, { received_avp, nortpproxy_str }) => ({
+    noProxyLine: String(nortpproxy_str),
     receivedAttribute: received_avp === null ? '' : attributeName(String(received_avp)),
   }),
 });

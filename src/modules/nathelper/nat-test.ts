@@ -1,10 +1,11 @@
 /** The questions of `nat_uac_test`: does a message show that its sender sits behind an address translator? */
 
+import { parseMask } from '#modules/nathelper/flag-mask.ts';
 import { headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { parseNameAddress } from '#sip/name-address.ts';
 import { parseUri, type SipUri } from '#sip/uri.ts';
-import { Failure, isFailure } from '#util/failure.ts';
+import { type Failure, isFailure } from '#util/failure.ts';
 import { type IpNetwork, isInNetwork, parseIp, parseNetwork } from '#util/ip-address.ts';
 import type { Flow } from '#util/socket-address.ts';
 
@@ -21,20 +22,7 @@ const bits: Readonly<Record<string, number>> = {
 
 /** A number or names divided by commas → bit mask. */
 export function parseNatFlags(literal: string): number | Failure {
-  const text = literal.trim();
-  if (/^\d+$/.test(text)) return Number(text);
-  let mask = 0;
-  for (const name of text.split(',')) {
-    const bit = bits[name.trim()];
-    if (bit === undefined) {
-      return new Failure(
-        'NATHELPER_FLAG_UNKNOWN',
-        `"${name.trim()}" is none of ${Object.keys(bits).join(', ')}`,
-      );
-    }
-    mask |= bit;
-  }
-  return mask;
+  return parseMask(literal, bits);
 }
 
 /** RFC 1918, RFC 4193 */
