@@ -34,6 +34,9 @@ export type DialogDelta =
   | { readonly kind: 'end'; readonly body: DialogEnd }
   | { readonly kind: 'snapshotBegin' | 'snapshotEnd'; readonly body: null };
 
+/** A dialog in more profiles than this is a script gone wrong. */
+const profilesMax = 256;
+
 const recordCodec = struct<DialogRecord>({
   id: text,
   owner: u32,
@@ -47,7 +50,7 @@ const recordCodec = struct<DialogRecord>({
   callerContact: text,
   start: u32,
   lifetime: u32,
-  profiles: list(struct({ profile: text, value: text, hasValue: boolean })),
+  profiles: list(struct({ profile: text, value: text, hasValue: boolean }), profilesMax),
 });
 
 const stateCodec = struct<StateChange>({ id: text, state: u8, toTag: text, start: u32 });

@@ -10,6 +10,7 @@ import { avpops } from '#modules/avpops/declaration.ts';
 import { cfgutils } from '#modules/cfgutils/declaration.ts';
 import { clusterer } from '#modules/clusterer/declaration.ts';
 import { core } from '#modules/core/declaration.ts';
+import { dialog } from '#modules/dialog/declaration.ts';
 import { maxfwd } from '#modules/maxfwd/declaration.ts';
 import { nathelper } from '#modules/nathelper/declaration.ts';
 import { options } from '#modules/options/declaration.ts';
@@ -34,6 +35,7 @@ export const modules: readonly ModuleDeclaration[] = [
   sipmsgops,
   textops,
   uri,
+  dialog,
   statistics,
   avpops,
   acc,
