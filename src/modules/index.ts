@@ -14,6 +14,7 @@ import { dialog } from '#modules/dialog/declaration.ts';
 import { maxfwd } from '#modules/maxfwd/declaration.ts';
 import { nathelper } from '#modules/nathelper/declaration.ts';
 import { options } from '#modules/options/declaration.ts';
+import { registrar } from '#modules/registrar/declaration.ts';
 import { rr } from '#modules/rr/declaration.ts';
 import { signaling } from '#modules/signaling/declaration.ts';
 import { sipmsgops } from '#modules/sipmsgops/declaration.ts';
@@ -22,6 +23,7 @@ import { statistics } from '#modules/statistics/declaration.ts';
 import { textops } from '#modules/textops/declaration.ts';
 import { tm } from '#modules/tm/declaration.ts';
 import { uri } from '#modules/uri/declaration.ts';
+import { usrloc } from '#modules/usrloc/declaration.ts';
 
 /** Each declaration keeps its instance type inside; the registry hands instances back only to their own module. */
 export const modules: readonly ModuleDeclaration[] = [
@@ -36,6 +38,8 @@ export const modules: readonly ModuleDeclaration[] = [
   textops,
   uri,
   dialog,
+  usrloc,
+  registrar,
   statistics,
   avpops,
   acc,
