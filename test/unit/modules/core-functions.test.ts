@@ -229,7 +229,7 @@ describe('sending', () => {
     const bench = new ScriptBench(core);
     const context = requestContext(invite('Max-Forwards: 70'));
     expect(bench.call(context, 'forward', 'udp:10.0.0.7:5080')).toBe(1);
-    const [{ text, flow }] = bench.host.sent as [{ text: string; flow: { address: string; port: number } }];
+    const { text, flow } = bench.host.sent[0]!;
     expect([flow.address, flow.port]).toEqual(['10.0.0.7', 5080]);
     expect(text).toMatch(
       /^INVITE sip:bob@example\.org SIP\/2\.0\r\nVia: SIP\/2\.0\/UDP 10\.0\.0\.1:5060;branch=z9hG4bK/,
