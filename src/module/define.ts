@@ -70,10 +70,10 @@ export interface FunctionDeclaration<Instance> {
   readonly help: string;
   /** May be used in `async(…)`. */
   readonly asynchronous?: boolean;
-  // biome-ignore lint/suspicious/noExplicitAny: each declaration narrows its own arguments by `kind`.
   readonly call: (
     instance: Instance,
     context: MessageContext,
+    // biome-ignore lint/suspicious/noExplicitAny: each declaration narrows its own arguments by `kind`.
     ...values: any[]
   ) => ReturnCode | Promise<ReturnCode>;
 }

@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import type { ParameterValues } from '#module/define.ts';
 import type { ModuleHost } from '#module/host.ts';
 import type { Value } from '#script/value.ts';
+import { detach } from '#sip/serialize.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 
 const randomMax = 0x7fffffff;
@@ -75,7 +76,9 @@ export class CfgutilsModule {
   /** Null removes the variable. */
   share(name: string, value: Value): void {
     if (value === null) this.shared.delete(name);
-    else if (this.shared.has(name) || this.shared.size < sharedVariablesMax) this.shared.set(name, value);
+    else if (this.shared.has(name) || this.shared.size < sharedVariablesMax)
+      // A slice of a message would keep the whole message in memory.
+      this.shared.set(detach(name), typeof value === 'string' ? detach(value) : value);
     else
       this.host.log.warn(`$shv(${name}): ${sharedVariablesMax} shared variables are the most there can be`);
   }

@@ -7,6 +7,7 @@ import type { MessageContext } from '#module/context.ts';
 import type { ModuleHost } from '#module/host.ts';
 import { type RouteElement, readRoutes, removeFirst, removeLast } from '#modules/rr/route-set.ts';
 import { headerNames } from '#sip/header-name.ts';
+import type { SipMessage } from '#sip/message.ts';
 import { parseUri, type SipUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';
 
@@ -15,24 +16,43 @@ export function looseRoute(host: ModuleHost, context: MessageContext): boolean {
   // A second call would find the same headers in the message as received.
   if (context.routeParameters !== null) return true;
   const { message } = context;
-  if (message.find(headerNames.route) === -1) return false;
+  const line = message.find(headerNames.route);
+  if (line === -1) return false;
+  const parameters = isOnlyOwn(host, message, line) ? removeOnly(context, line) : followRoutes(host, context);
+  if (parameters === null) return false;
+  context.routeParameters = parameters;
+  const now = host.clock.monotonic();
+  for (const hook of host.hooks.onLooseRoute) hook(context, parameters, now);
+  return true;
+}
+
+/** What nearly every request of a dialog has: one Route, which is ours. It is read once and without making lists. */
+function isOnlyOwn(host: ModuleHost, message: SipMessage, line: number): boolean {
+  if (message.find(headerNames.route, line + 1) !== -1) return false;
+  const comma = message.text.indexOf(',', message.valueStart(line));
+  return (comma === -1 || comma >= message.valueEnd(line)) && isOwn(host, message.topRoute);
+}
+
+/** Gives the parameters of our Route; null when it was preloaded: ours alone, and no dialog. */
+function removeOnly(context: MessageContext, line: number): string | null {
+  const { message, edits } = context;
+  edits.remove(message.lineStart(line), message.lineEnd(line));
+  return message.toTag === '' ? null : message.topRoute!.parameters;
+}
+
+/** The same for any number of Routes. */
+function followRoutes(host: ModuleHost, context: MessageContext): string | null {
+  const { message } = context;
   const routes = readRoutes(message);
-  if (routes.length === 0) return false;
+  if (routes.length === 0) return null;
   const strict = afterStrictRouter(host, context, routes);
   const own = strict === null ? countOwn(host, routes) : 0;
   const parameters = strict ?? (own === 0 ? '' : routes[0]!.uri!.parameters);
   if (own > 0) removeFirst(message, context.edits, routes, own);
   const left = routes.slice(own);
-  if (left.length > 0) {
-    setNextHop(context, left);
-  } else if (message.toTag === '') {
-    // Only our own Route and no dialog: preloaded, and used up now.
-    return false;
-  }
-  context.routeParameters = parameters;
-  const now = host.clock.monotonic();
-  for (const hook of host.hooks.onLooseRoute) hook(context, parameters, now);
-  return true;
+  if (left.length > 0) setNextHop(context, left);
+  else if (message.toTag === '') return null;
+  return parameters;
 }
 
 function isOwn(host: ModuleHost, uri: SipUri | null): boolean {
