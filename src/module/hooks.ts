@@ -1,6 +1,6 @@
 /**
  * Points in a call's life where modules act beside the script: an explicit ordered list per point, in the order in
- * which the modules stand in `modules/index.ts`.
+ * which the script loads the modules.
  */
 
 import type { MessageContext } from '#module/context.ts';

@@ -12,8 +12,6 @@ import { compileBody } from '#script/statement-compiler.ts';
 import type { GlobalAssignment, RouteBlock, Script } from '#script/syntax.ts';
 import { isFailure } from '#util/failure.ts';
 
-export type { Diagnostic } from '#script/diagnostic.ts';
-
 export interface LoadOptions extends ParseInput {
   /** Every module that exists; `core` is always loaded. */
   readonly modules: readonly ModuleDeclaration[];

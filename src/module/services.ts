@@ -2,8 +2,6 @@
 
 import type { MessageContext } from '#module/context.ts';
 import { serviceToken } from '#module/host.ts';
-import type { Binding } from '#registrar/binding.ts';
-import type { LocationTable } from '#registrar/location-table.ts';
 import type { SipMessage } from '#sip/message.ts';
 
 /** Provided by `tm`. */
@@ -77,11 +75,3 @@ export interface MessageError {
   readonly status: number;
   readonly reason: string;
 }
-
-/** Provided by `usrloc`: the location table. Changes made through it reach every node of the cluster. */
-export interface LocationService {
-  readonly table: LocationTable;
-  put(address: string, binding: Binding): void;
-  remove(address: string, uri: string): void;
-}
-export const locationService = serviceToken<LocationService>('usrloc');

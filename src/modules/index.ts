@@ -1,6 +1,5 @@
 /**
- * Every module there is. The order is that of the hooks: who stands first is asked first. Modules which a script does
- * not load are not created; the core always is.
+ * Every module there is. Modules which a script does not load are not created; the core always is.
  */
 
 import type { ModuleDeclaration } from '#module/define.ts';

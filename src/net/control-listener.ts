@@ -48,7 +48,10 @@ export class ControlListener {
   /** Listens on `path`; a file left behind by a dead process is replaced, a living one's is not. */
   static async listen(path: string, user: ControlUser): Promise<ControlListener | Failure> {
     if (await isAnswering(path)) {
-      return new Failure('NET_CONTROL_SOCKET_UNUSABLE', `control_socket ${path}: another process listens on it`);
+      return new Failure(
+        'NET_CONTROL_SOCKET_UNUSABLE',
+        `control_socket ${path}: another process listens on it`,
+      );
     }
     const server = createServer();
     server.maxConnections = connectionsMax;

@@ -44,7 +44,10 @@ export class Resolver {
       const answer =
         error === null
           ? address
-          : new Failure('NET_NAME_UNRESOLVED', `the name "${host}" does not resolve: ${error.code ?? error.message}`);
+          : new Failure(
+              'NET_NAME_UNRESOLVED',
+              `the name "${host}" does not resolve: ${error.code ?? error.message}`,
+            );
       this.#remember(key, answer, now);
       for (const waiter of waiters) waiter(answer);
     });

@@ -1,4 +1,4 @@
-/** Which failure goes upstream when every branch failed (RFC 3261 16.7 step 6). */
+/** Which failure goes upstream when every branch failed (RFC 3261 16.7 step 6), and with which challenges (step 7). */
 
 import type { ProxyBranch } from '#proxy/proxy-branch.ts';
 import type { MessageEdits } from '#sip/edits.ts';
@@ -19,11 +19,10 @@ export function bestBranch(branches: readonly ProxyBranch[]): ProxyBranch | null
 /** Lower is better: any 6xx, then the lowest class, within 4xx the informative ones; 503 and 408 last in their class. */
 function rank(status: number): number {
   if (status >= 600) return 0;
-  const order = status * 1 - Math.floor(status / 100) * 100;
   const base = Math.floor(status / 100) * 1000;
   if (informative.includes(status)) return base;
   if (status === 503 || status === 408) return base + 900;
-  return base + 100 + order;
+  return base + 100 + (status % 100);
 }
 
 /** 16.7 step 7: the challenges of all other branches join those of the 401 or 407 that is chosen. */

@@ -39,7 +39,7 @@ export function forwardedRequest(request: SipMessage, parts: ForwardedRequest): 
   const transport = protocol === 'udp' ? 'UDP' : protocol.toUpperCase();
   return (
     `${request.method} ${parts.requestUri} SIP/2.0\r\n` +
-    `Via: SIP/2.0/${transport} ${bracketed(advertisedAddress)}:${advertisedPort};branch=${parts.branch}` +
+    `Via: SIP/2.0/${transport} ${bracketed(advertisedAddress)}:${advertisedPort};branch=${parts.branch};rport` +
     `${parts.viaParameter}\r\n${parts.headers}${edits.apply(request.text, request.startLineEnd)}`
   );
 }
@@ -56,6 +56,21 @@ function decrementMaxForwards(request: SipMessage, edits: MessageEdits): void {
   const start = request.valueStart(line);
   const end = request.valueEnd(line);
   if (!edits.touches(start, end)) edits.replace(start, end, String(Math.max(0, request.maxForwards - 1)));
+}
+
+/** RFC 3261 16.3 step 3: the request may go no further. A script that decremented the field has seen to that itself. */
+export function isHopLimitReached(request: SipMessage, edits: MessageEdits): boolean {
+  if (request.maxForwards !== 0) return false;
+  const line = request.find(headerNames.maxForwards);
+  return !edits.touches(request.valueStart(line), request.valueEnd(line));
+}
+
+/** RFC 3261 16.7 step 3: a response with no Via but ours was meant for us and goes nowhere. */
+export function hasNextVia(response: SipMessage): boolean {
+  const line = response.find(headerNames.via);
+  if (response.find(headerNames.via, line + 1) !== -1) return true;
+  const value = response.value(line);
+  return value.includes(',') && splitList(value).length > 1;
 }
 
 /** Takes our Via off a response (16.7 step 3). */

@@ -1,7 +1,11 @@
-/** One branch of a proxied request: where it went and what came back. */
+/**
+ * One branch of a proxied request: where it went and what came back. It hears its client transaction and tells the
+ * response context, so that nobody has to search for the branch of a response.
+ */
 
 import type { MessageEdits } from '#sip/edits.ts';
 import type { SipMessage } from '#sip/message.ts';
+import type { ClientUser } from '#transaction/client-transaction.ts';
 import type { ClientTransaction } from '#transaction/table.ts';
 import type { Flow } from '#util/socket-address.ts';
 import type { Timer, TimerTarget } from '#util/timer-queue.ts';
@@ -18,22 +22,26 @@ export interface ProxyTarget {
 }
 
 export interface BranchOwner {
-  onBranchTimer(branch: ProxyBranch, now: number): void;
+  onBranchResponse(now: number, branch: ProxyBranch, response: SipMessage): void;
+  /** No answer came (408), or the request could not be sent (503). */
+  onBranchFailure(now: number, branch: ProxyBranch, status: number): void;
+  onBranchTimer(now: number, branch: ProxyBranch): void;
+  onBranchTerminated(now: number, branch: ProxyBranch): void;
 }
 
-export class ProxyBranch implements TimerTarget {
+export class ProxyBranch implements TimerTarget, ClientUser {
   readonly index: number;
   readonly target: ProxyTarget;
   client: ClientTransaction | null = null;
   /** Final status, 0 while it is pending. */
   status = 0;
-  /** The final response; null while pending, and when the final status is our own (408, 503). */
+  /** The failure that came; null while pending, after a 2xx, and when the final status is our own (408, 503). */
   response: SipMessage | null = null;
   responseEdits: MessageEdits | null = null;
   provisional = false;
   /** RFC 3261 9.1: a CANCEL waits for the first provisional response. */
   cancel: 'none' | 'wanted' | 'sent' = 'none';
-  /** Timer C expired: whatever its CANCEL brings counts as 408. */
+  /** Timer C expired: whatever failure its CANCEL brings counts as 408. */
   timedOut = false;
   /** Timer C, or the wait for the answer to a CANCEL. */
   timer: Timer | null = null;
@@ -50,6 +58,23 @@ export class ProxyBranch implements TimerTarget {
   }
 
   onTimer(_kind: number, now: number): void {
-    this.#owner.onBranchTimer(this, now);
+    this.#owner.onBranchTimer(now, this);
+  }
+
+  onResponse(now: number, response: SipMessage): void {
+    this.#owner.onBranchResponse(now, this, response);
+  }
+
+  onTimeout(now: number): void {
+    this.#owner.onBranchFailure(now, this, 408);
+  }
+
+  onTransportError(now: number): void {
+    // RFC 3261 16.9: as if a 503 had been received.
+    this.#owner.onBranchFailure(now, this, 503);
+  }
+
+  onTerminated(now: number): void {
+    this.#owner.onBranchTerminated(now, this);
   }
 }

@@ -13,14 +13,12 @@ import { buildCancel } from '#sip/request.ts';
 import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';
-import type { ClientUser } from '#transaction/client-transaction.ts';
-import type { ServerUser } from '#transaction/server-transaction.ts';
+import type { ClientTransaction, ClientUser } from '#transaction/client-transaction.ts';
+import type { ServerTransaction, ServerUser } from '#transaction/server-transaction.ts';
 import { longTimeout } from '#transaction/settings.ts';
-import type { ClientTransaction, ServerTransaction, TransactionTable } from '#transaction/table.ts';
+import type { TransactionTable } from '#transaction/table.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
-
-export type { ProxyBranch, ProxyTarget } from '#proxy/proxy-branch.ts';
 
 export interface ProxySettings {
   /** Timer C, ms (OpenSIPS fr_inv_timeout). */

@@ -1,6 +1,6 @@
 /** The variables that belong to the language itself: `$var`, `$param`, `$rc`, `$return`, `$route`. */
 
-import type { Index, ScriptFrame, VariableShape } from '#script/environment.ts';
+import type { ScriptFrame, VariableShape } from '#script/environment.ts';
 import type { Value } from '#script/value.ts';
 
 function variable(
@@ -14,7 +14,7 @@ function variable(
     ...(write === undefined
       ? {}
       : {
-          write: (_none: unknown, frame: ScriptFrame, value: Value, name: string | null, _index: Index) =>
+          write: (_none: unknown, frame: ScriptFrame, value: Value, name: string | null) =>
             write(frame, value, name),
         }),
   };

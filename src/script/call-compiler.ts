@@ -189,10 +189,7 @@ function bindStatic(
   argument: NonNullable<Argument>,
   declared: ArgumentShape,
 ): Bound {
-  if (argument.kind === 'variable') {
-    compilation.complain(argument.at, `"${declared.name}" must be a literal`);
-    return () => null;
-  }
+  // A bare variable is text too: functions that name an AVP read it themselves.
   const parsed = declared.parse === undefined ? argument.text : declared.parse(argument.text);
   if (isFailure(parsed)) compilation.complain(argument.at, parsed.message);
   return () => parsed;

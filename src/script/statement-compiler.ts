@@ -72,12 +72,12 @@ type Of<Kind extends Statement['kind']> = Extract<Statement, { kind: Kind }>;
 
 function compileIf(compilation: Compilation, statement: Of<'if'>): Runner {
   const test = compileTest(compilation, statement.test);
-  const then = compileStatement(compilation, statement.then);
+  const consequence = compileStatement(compilation, statement.consequence);
   const otherwise = statement.otherwise === null ? null : compileStatement(compilation, statement.otherwise);
   return (frame) => {
     const isTrue = test(frame);
     if (frame.returnCode === 0) return exit;
-    if (isTrue) return then(frame);
+    if (isTrue) return consequence(frame);
     return otherwise === null ? goOn : otherwise(frame);
   };
 }

@@ -105,9 +105,9 @@ export class StatementParser {
   #if(): Statement {
     this.#tokens.next();
     const test = this.#condition();
-    const then = this.#statement() ?? { kind: 'block', body: [] };
-    if (!this.#tokens.take('else')) return { kind: 'if', test, then, otherwise: null };
-    return { kind: 'if', test, then, otherwise: this.#statement() };
+    const consequence = this.#statement() ?? { kind: 'block', body: [] };
+    if (!this.#tokens.take('else')) return { kind: 'if', test, consequence, otherwise: null };
+    return { kind: 'if', test, consequence, otherwise: this.#statement() };
   }
 
   #while(): Statement {

@@ -1,8 +1,9 @@
 /** Reads a script from the disk with all modules known. */
 
 import { readFileSync } from 'node:fs';
-import { type Diagnostic, type LoadedScript, loadScript } from '#module/load.ts';
+import { type LoadedScript, loadScript } from '#module/load.ts';
 import { modules } from '#modules/index.ts';
+import type { Diagnostic } from '#script/diagnostic.ts';
 import { Failure } from '#util/failure.ts';
 
 export function loadFile(path: string): LoadedScript | readonly Diagnostic[] | Failure {

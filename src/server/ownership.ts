@@ -24,6 +24,11 @@ const counterNames: Readonly<Record<ForwardKind, string>> = {
   ack: 'cluster_request',
 };
 
+/** A datagram with the message that was read from it. */
+interface RequestArrival extends Arrival {
+  readonly request: SipMessage;
+}
+
 export class Ownership implements TransactionClaims {
   readonly #cluster: ClusterNode;
   readonly #table: TransactionTable;
@@ -58,19 +63,20 @@ export class Ownership implements TransactionClaims {
   /** False when the owner is gone, restarted since, or cannot be reached: then its orphans are ours to deal with. */
   relayResponse(now: number, response: SipMessage, tag: OwnerTag, arrival: Arrival): boolean {
     if (this.#cluster.incarnationOf(tag.node) !== tag.incarnation) return false;
-    return this.#forward(now, tag.node, 'reply', response, arrival);
+    return this.#forward(now, tag.node, 'reply', { ...arrival, request: response });
   }
 
   /**
    * Hands the request to its owner, or calls `unowned`: at once when nobody can own it, after asking the peers when
    * `isAsked` and no claim is known.
    */
-  findOwner(now: number, request: SipMessage, arrival: Arrival, isAsked: boolean, unowned: () => void): void {
+  findOwner(now: number, arrival: RequestArrival, isAsked: boolean, unowned: () => void): void {
+    const { request } = arrival;
     const key = request.method === 'CANCEL' ? this.#table.inviteKey(request) : this.#table.key(request);
     const kind = kindOf(request);
     const owner = this.#cluster.owner(now, key);
     if (owner !== null && owner.node !== this.#cluster.nodeId) {
-      if (this.#forward(now, owner.node, kind, request, arrival)) return;
+      if (this.#forward(now, owner.node, kind, arrival)) return;
       unowned();
       return;
     }
@@ -79,9 +85,9 @@ export class Ownership implements TransactionClaims {
       return;
     }
     // What waits for the peers' answers outlives the datagram it came in.
-    const kept: Arrival = { ...arrival, bytes: Uint8Array.from(arrival.bytes) };
+    const kept: RequestArrival = { ...arrival, bytes: Uint8Array.from(arrival.bytes) };
     this.#cluster.ask(now, key, (found: ClaimOwner | null, at: number) => {
-      if (found === null || !this.#forward(at, found.node, kind, request, kept)) unowned();
+      if (found === null || !this.#forward(at, found.node, kind, kept)) unowned();
     });
   }
 
@@ -91,10 +97,10 @@ export class Ownership implements TransactionClaims {
     const peers = this.#cluster.takingPeers();
     if (peers.length === 0) return false;
     const peer = peers[request.cseqNumber % peers.length]!;
-    return this.#forward(now, peer, kindOf(request), request, arrival);
+    return this.#forward(now, peer, kindOf(request), { ...arrival, request });
   }
 
-  #forward(now: number, node: number, kind: ForwardKind, message: SipMessage, arrival: Arrival): boolean {
+  #forward(now: number, node: number, kind: ForwardKind, arrival: RequestArrival): boolean {
     const { source } = arrival;
     const datagram: ForwardedDatagram = {
       kind,
@@ -106,7 +112,7 @@ export class Ownership implements TransactionClaims {
     };
     if (!this.#cluster.forward(now, node, datagram)) return false;
     this.#sent[kind].value++;
-    this.#trace.relayed(message, arrival, node);
+    this.#trace.relayed(arrival.request, arrival, node);
     return true;
   }
 }

@@ -145,7 +145,7 @@ export class Receiver {
       return;
     }
     const isAsked = request.method === 'CANCEL' || (request.method === 'ACK' && !this.#isRoutedHere(request));
-    ownership.findOwner(now, request, arrival, isAsked, () => this.#unowned(request, arrival));
+    ownership.findOwner(now, { ...arrival, request }, isAsked, () => this.#unowned(request, arrival));
   }
 
   #cancelOwn(cancel: SipMessage, arrival: Arrival): boolean {

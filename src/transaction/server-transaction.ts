@@ -1,4 +1,8 @@
-/** A server transaction: one request that arrived, and its answers (RFC 3261 17.2, RFC 6026). */
+/**
+ * A server transaction: one request that arrived, and its answers (RFC 3261 17.2, RFC 6026). The rules stand in
+ * `machine.ts`. Invariant: one final response leaves, further 2xx to an INVITE excepted. The ACK to a failure ends
+ * here; the ACK to a 2xx is a request of its own and is never taken for one of ours.
+ */
 
 import type { SipMessage } from '#sip/message.ts';
 import {
@@ -17,6 +21,18 @@ import type { TransactionTable } from '#transaction/table.ts';
 import { TransactionTimers } from '#transaction/timers.ts';
 import type { Flow } from '#util/socket-address.ts';
 
+/** What the listing shows of one request sent on. */
+export interface BranchDescription {
+  readonly index: number;
+  /** `address:port` */
+  readonly destination: string;
+  /** State of its client transaction. */
+  readonly state: string;
+  /** Final status, 0 while pending. */
+  readonly status: number;
+  readonly cancelled: boolean;
+}
+
 export interface ServerUser {
   /** An ACK that belongs to a 2xx but carries the INVITE's branch. */
   onAck(now: number, ack: SipMessage): void;
@@ -24,6 +40,8 @@ export interface ServerUser {
   onServerTimeout(now: number): void;
   onServerTransportError(now: number): void;
   onServerTerminated(now: number): void;
+  /** For the listing; absent: there are none. */
+  describeBranches?(): readonly BranchDescription[];
 }
 
 export interface ServerParts {
@@ -70,11 +88,25 @@ export class ServerTransaction {
 
   /** Sends a response of that status; false when the transaction cannot send it any more. */
   respond(now: number, status: number, bytes: Buffer): boolean {
-    const row = this.#row(this.#sendEvent(status));
-    if (row === null || row === undefined) return false;
+    if (!this.canRespond(status)) return false;
     this.lastStatus = status;
     this.#step(now, this.#sendEvent(status), bytes, null);
     return true;
+  }
+
+  /** True when a response of that status could still be sent. */
+  canRespond(status: number): boolean {
+    return this.#row(this.#sendEvent(status)) !== null;
+  }
+
+  /**
+   * RFC 4320 4.2: no answer came in time and none may be sent any more. Retransmissions of the request are absorbed
+   * until the caller has given up too. Not for an INVITE.
+   */
+  giveUp(now: number): void {
+    if (this.isInvite || this.lastStatus >= 200) return;
+    this.lastStatus = 408;
+    this.#step(now, 'sendNothing', null, null);
   }
 
   /** Ends it at once and silently: a peer owns the request after all. */
@@ -99,9 +131,11 @@ export class ServerTransaction {
   }
 
   #row(event: InviteServerEvent | RequestServerEvent): ServerRow | null {
-    if (this.isInvite)
-      return inviteServer[this.state as InviteServerState][event as InviteServerEvent] as ServerRow | null;
-    return requestServer[this.state as RequestServerState][event as RequestServerEvent] as ServerRow | null;
+    const row: ServerRow | null | undefined = this.isInvite
+      ? inviteServer[this.state as InviteServerState][event as InviteServerEvent]
+      : requestServer[this.state as RequestServerState][event as RequestServerEvent];
+    // An event of the other machine, such as the ACK that names a BYE: there is no cell for it.
+    return row ?? null;
   }
 
   #step(
@@ -111,7 +145,7 @@ export class ServerTransaction {
     message: SipMessage | null,
   ): void {
     const row = this.#row(event);
-    if (row === null || row === undefined) return;
+    if (row === null) return;
     if (row.to !== this.state) {
       this.#timers.stopAll(row.keep ?? []);
       this.state = row.to;
@@ -125,12 +159,18 @@ export class ServerTransaction {
     switch (action) {
       case 'send':
         this.#lastResponse = bytes;
-        this.#table.send(bytes!, this.#table.replyFlow(this));
+        this.#table.sendReply(this, bytes!);
         return;
       case 'resend':
-        if (this.#lastResponse === null) return;
-        this.#table.countReplyRetransmission();
-        this.#table.send(this.#lastResponse, this.#table.replyFlow(this));
+        // RFC 3261 17.2.1: in Proceeding there may be no response yet; then the retransmission is absorbed.
+        if (this.#lastResponse !== null) this.#table.sendReply(this, this.#lastResponse);
+        return;
+      case 'repeat':
+        this.#table.counters.retransmission_rpl_T2++;
+        this.#table.sendReply(this, this.#lastResponse!);
+        return;
+      case 'forget':
+        this.#lastResponse = null;
         return;
       case 'passAck':
         this.user.onAck(now, message!);

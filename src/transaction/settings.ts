@@ -13,6 +13,9 @@ export interface TransactionSettings {
 
 export const defaultSettings: TransactionSettings = { t1: 500, t2: 4000, t4: 5000, transactionsMax: 200_000 };
 
+/** RFC 3261 17.1.1.2: Timer D is at least 32 s over UDP, however short T1 is. */
+export const timerDMillisecondsMin = 32_000;
+
 /** 64 × T1: Timers B, F, H, J, L, M, and D (at least 32 s). */
 export function longTimeout(settings: TransactionSettings): number {
   return 64 * settings.t1;

@@ -3,24 +3,24 @@
  * the slot in our own branch. Effects go through the transport; time is an argument.
  */
 
-import { headerNames } from '#sip/header-name.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { buildAck } from '#sip/request.ts';
 import { toBytes } from '#sip/serialize.ts';
 import type { BranchCodec } from '#transaction/branch.ts';
 import { type ClientRequest, ClientTransaction, type ClientUser } from '#transaction/client-transaction.ts';
-import { ServerTransaction, type ServerUser } from '#transaction/server-transaction.ts';
+import {
+  type BranchDescription,
+  ServerTransaction,
+  type ServerUser,
+} from '#transaction/server-transaction.ts';
 import { longTimeout, type TransactionSettings } from '#transaction/settings.ts';
 import { assert } from '#util/assert.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
 import type { TimerQueue } from '#util/timer-queue.ts';
 
-export type { ClientTransaction } from '#transaction/client-transaction.ts';
-export type { ServerTransaction } from '#transaction/server-transaction.ts';
-
 export interface TransactionTransport {
-  /** Sends at once or not at all; errors come back through `onTransportError`. */
+  /** Sends at once or not at all; errors come back later, through `TransactionTable.onTransportError`. */
   send(bytes: Buffer, flow: Flow): void;
 }
 
@@ -29,8 +29,19 @@ export interface TransactionTableParts {
   readonly transport: TransactionTransport;
   readonly branches: BranchCodec;
   readonly settings: TransactionSettings;
-  /** Called when a timer of a transaction has done its work: a chance to flush. */
-  readonly afterTimer?: () => void;
+}
+
+/** One line of `anyvia transactions`. */
+export interface TransactionDescription {
+  readonly method: string;
+  readonly callId: string;
+  readonly state: string;
+  /** Of the last response sent, 0 = none. */
+  readonly status: number;
+  readonly ageMilliseconds: number;
+  /** `address:port` */
+  readonly source: string;
+  readonly branches: readonly BranchDescription[];
 }
 
 /** A place for a client transaction: its branch is known before the request is written. */
@@ -51,11 +62,15 @@ export class TransactionTable {
     retransmission_req_T1_3: 0,
     retransmission_req_T2: 0,
     retransmission_rpl_T2: 0,
+    /** Timer B or F. */
+    timeout_finalresponse: 0,
+    /** Timer C. */
+    timeout_finalresponse_inv: 0,
+    /** Requests not taken because the table was full. */
     refused_full: 0,
   };
   readonly #transport: TransactionTransport;
   readonly #branches: BranchCodec;
-  readonly #afterTimer: () => void;
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients: (ClientTransaction | null)[] = [];
   readonly #generations: number[] = [];
@@ -67,7 +82,6 @@ export class TransactionTable {
     this.settings = parts.settings;
     this.#transport = parts.transport;
     this.#branches = parts.branches;
-    this.#afterTimer = parts.afterTimer ?? ((): void => {});
   }
 
   get serverCount(): number {
@@ -90,6 +104,24 @@ export class TransactionTable {
     return this.#servers.values();
   }
 
+  /** At most `listedMax` server transactions with the branches of each, oldest first. */
+  describe(now: number, listedMax: number): TransactionDescription[] {
+    const listed: TransactionDescription[] = [];
+    for (const server of this.#servers.values()) {
+      if (listed.length >= listedMax) break;
+      listed.push({
+        method: server.request.method,
+        callId: server.request.callId,
+        state: server.state,
+        status: server.lastStatus,
+        ageMilliseconds: Math.round(now - server.created),
+        source: `${server.source.address}:${server.source.port}`,
+        branches: server.user.describeBranches?.() ?? [],
+      });
+    }
+    return listed;
+  }
+
   // ── matching ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** RFC 3261 17.2.3: branch, sent-by and method; an ACK has its INVITE's. */
@@ -104,7 +136,9 @@ export class TransactionTable {
 
   #key(request: SipMessage, method: string): string {
     const via = request.topVia;
-    if (via.branch.startsWith(cookie)) return `${via.branch} ${via.host}:${via.port} ${method}`;
+    // The bare cookie, without anything unique behind it, identifies nothing.
+    if (via.branch.length > cookie.length && via.branch.startsWith(cookie))
+      return `${via.branch} ${via.host}:${via.port} ${method}`;
     // RFC 3261 17.2.3 for RFC 2543 clients: the dialog's identifiers, CSeq number and top Via.
     const parts = [
       request.requestUri,
@@ -205,10 +239,11 @@ export class TransactionTable {
 
   /** The kernel reported that this destination cannot be reached: what waits for it there fails now. */
   onTransportError(now: number, flow: Flow): void {
-    for (const client of this.#clients) {
-      if (client === null || client.flow.address !== flow.address || client.flow.port !== flow.port) continue;
-      client.fail(now);
-    }
+    // Chosen before any of them is told: a failure route may send to the same place again.
+    const failed = this.#clients.filter(
+      (client) => client !== null && client.flow.port === flow.port && client.flow.address === flow.address,
+    );
+    for (const client of failed) client!.fail(now);
   }
 
   // ── for the transactions themselves ───────────────────────────────────────────────────────────────────────────
@@ -218,21 +253,15 @@ export class TransactionTable {
     this.#transport.send(bytes, flow);
   }
 
-  /** @internal Where responses go: RFC 3261 18.2.2, RFC 3581 4. */
-  replyFlow(server: ServerTransaction): Flow {
-    return replyFlow(server.request, server.source);
+  /** Sends a response past the state machine, which is over: RFC 3261 16.7 step 10. */
+  sendReply(server: ServerTransaction, bytes: Buffer): void {
+    this.#transport.send(bytes, replyFlow(server.request, server.source));
   }
 
-  /** @internal */
-  afterTimer(): void {
-    this.#afterTimer();
-  }
-
-  /** @internal */
-  buildAcknowledgement(sent: Buffer, response: SipMessage): Buffer {
+  /** @internal Null when the request cannot be read: a script may have put in a header line that is none. */
+  buildAcknowledgement(sent: Buffer, response: SipMessage): Buffer | null {
     const request = parseMessage(sent.toString('latin1'));
-    assert(!isFailure(request), 'a request of our own cannot be read');
-    return toBytes(buildAck(request, response));
+    return isFailure(request) ? null : toBytes(buildAck(request, response));
   }
 
   /** @internal */
@@ -242,11 +271,6 @@ export class TransactionTable {
     else if (repetition === 2) counters.retransmission_req_T1_2++;
     else if (repetition === 3) counters.retransmission_req_T1_3++;
     else counters.retransmission_req_T2++;
-  }
-
-  /** @internal */
-  countReplyRetransmission(): void {
-    this.counters.retransmission_rpl_T2++;
   }
 
   /** @internal */
@@ -279,8 +303,3 @@ export function replyFlow(request: SipMessage, source: Flow): Flow {
 }
 
 const defaultSipPort = 5060;
-
-/** Number of Via lines, for those who must know whether a response has somewhere to go. */
-export function viaCount(message: SipMessage): number {
-  return message.values(headerNames.via).length;
-}

@@ -1,7 +1,7 @@
 /** The running timers of one transaction, at most two at a time, and their durations (RFC 3261 Table 4). */
 
 import type { ClientState, ServerState, TimerName } from '#transaction/machine.ts';
-import { longTimeout } from '#transaction/settings.ts';
+import { longTimeout, timerDMillisecondsMin } from '#transaction/settings.ts';
 import type { TransactionTable } from '#transaction/table.ts';
 import type { Timer, TimerTarget } from '#util/timer-queue.ts';
 
@@ -11,6 +11,9 @@ export interface TimedTransaction {
 
 /** Number of a timer in the queue = its place here. */
 const names: readonly TimerName[] = ['A', 'B', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M'];
+const kinds = Object.fromEntries(names.map((name, kind) => [name, kind])) as Readonly<
+  Record<TimerName, number>
+>;
 
 export class TransactionTimers implements TimerTarget {
   readonly #table: TransactionTable;
@@ -21,7 +24,7 @@ export class TransactionTimers implements TimerTarget {
   #second: Timer | null = null;
   /** Interval of the retransmission timer that runs (A, E, G), ms; 0 before the first. */
   #interval = 0;
-  /** How often the message was sent again. */
+  /** How often the retransmission timer has fired. */
   repetition = 0;
 
   constructor(table: TransactionTable, transaction: TimedTransaction, finalResponseMilliseconds: number) {
@@ -32,12 +35,13 @@ export class TransactionTimers implements TimerTarget {
 
   start(now: number, timers: readonly TimerName[], state: ClientState | ServerState): void {
     for (const name of timers) {
-      const timer = this.#table.timers.start(now, this.#duration(name, state), this, names.indexOf(name));
-      if (this.#first === null || !this.#first.running) this.#first = timer;
+      const timer = this.#table.timers.start(now, this.#duration(name, state), this, kinds[name]);
+      if (this.#first === null) this.#first = timer;
       else this.#second = timer;
     }
   }
 
+  /** Stops what runs, but for the timers named. */
   stopAll(keep: readonly TimerName[]): void {
     if (this.#first !== null && !keep.includes(names[this.#first.kind]!)) {
       this.#table.timers.stop(this.#first);
@@ -53,13 +57,13 @@ export class TransactionTimers implements TimerTarget {
     if (this.#first !== null && !this.#first.running) this.#first = null;
     if (this.#second !== null && !this.#second.running) this.#second = null;
     this.#transaction.expire(now, names[kind]!);
-    this.#table.afterTimer();
   }
 
   #duration(name: TimerName, state: ClientState | ServerState): number {
     const { settings } = this.#table;
     switch (name) {
       case 'A':
+        // RFC 3261 17.1.1.2: doubles without a bound; Timer B ends it.
         return this.#next(Infinity);
       case 'E':
         // RFC 3261 17.1.2.2: in Proceeding the interval is T2.
@@ -70,7 +74,7 @@ export class TransactionTimers implements TimerTarget {
       case 'F':
         return this.#finalResponseMilliseconds;
       case 'D':
-        return Math.max(32_000, longTimeout(settings));
+        return Math.max(timerDMillisecondsMin, longTimeout(settings));
       case 'I':
       case 'K':
         return settings.t4;

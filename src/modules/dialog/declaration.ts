@@ -163,15 +163,17 @@ export const dialog = defineModule<DialogModule>({
   functions: dialogFunctions,
   variables,
   statistics: [
-    ...[
-      'active_dialogs',
-      'early_dialogs',
-      'processed_dialogs',
-      'expired_dialogs',
-      'failed_dialogs',
-      'create_sent',
-    ],
-    ...['update_sent', 'delete_sent', 'create_recv', 'update_recv', 'delete_recv'],
+    'active_dialogs',
+    'early_dialogs',
+    'processed_dialogs',
+    'expired_dialogs',
+    'failed_dialogs',
+    'create_sent',
+    'update_sent',
+    'delete_sent',
+    'create_recv',
+    'update_recv',
+    'delete_recv',
   ],
   commands: [
     {

@@ -242,7 +242,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
         return;
       default:
         // What the owner does not know any more has ended while the link was away.
-        for (const dialog of [...this.table.all()]) {
+        for (const dialog of this.table.all()) {
           if (dialog.owner === from && dialog.unmentioned) this.#forget(dialog.id, 'ended elsewhere', now);
         }
     }

@@ -4,14 +4,13 @@ import type { AdditionalBranch, MessageContext } from '#module/context.ts';
 import type { ParameterValues } from '#module/define.ts';
 import type { ModuleHost } from '#module/host.ts';
 import {
-  type LocationService,
-  locationService,
   type StatelessService,
   statelessService,
   type TransactionService,
   transactionService,
 } from '#module/services.ts';
 import type { Binding } from '#registrar/binding.ts';
+import { type LocationService, locationService } from '#registrar/location-service.ts';
 import { type RegistrarRules, readRegistration } from '#registrar/registration.ts';
 import { detach } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';

@@ -6,11 +6,12 @@
 
 import { MessageContext } from '#module/context.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
-import type { ProxyBranch, ProxyUser, ResponseContext, UpstreamReply } from '#proxy/response-context.ts';
+import type { ProxyBranch } from '#proxy/proxy-branch.ts';
+import type { ProxyUser, ResponseContext, UpstreamReply } from '#proxy/response-context.ts';
 import type { Value } from '#script/value.ts';
 import type { MessageEdits } from '#sip/edits.ts';
 import type { SipMessage } from '#sip/message.ts';
-import type { ServerTransaction } from '#transaction/table.ts';
+import type { ServerTransaction } from '#transaction/server-transaction.ts';
 
 /** What a branch keeps of the script's run that made it. */
 export interface BranchState {

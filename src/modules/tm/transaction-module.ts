@@ -15,7 +15,7 @@ import { ResponseContext } from '#proxy/response-context.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
-import type { ServerTransaction } from '#transaction/table.ts';
+import type { ServerTransaction } from '#transaction/server-transaction.ts';
 import { isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
 

@@ -1,9 +1,9 @@
 /** The module `usrloc`: parameters with OpenSIPS's names, management commands with its JSON. */
 
 import { defineModule, type ParameterDeclaration } from '#module/define.ts';
-import { locationService } from '#module/services.ts';
 import { LocationModule } from '#modules/usrloc/location-module.ts';
 import type { Binding } from '#registrar/binding.ts';
+import { locationService } from '#registrar/location-service.ts';
 import { Failure } from '#util/failure.ts';
 
 function ignored(kind: 'integer' | 'string', names: string, reason: string): ParameterDeclaration[] {

@@ -2,9 +2,9 @@
 
 import type { ParameterValues } from '#module/define.ts';
 import { type ClusterSubscriber, clusterChannels, type ModuleHost } from '#module/host.ts';
-import type { LocationService } from '#module/services.ts';
 import type { Binding } from '#registrar/binding.ts';
 import { decodeLocationDelta, encodeLocationDelta, type LocationDelta } from '#registrar/delta.ts';
+import type { LocationService } from '#registrar/location-service.ts';
 import { LocationTable } from '#registrar/location-table.ts';
 
 export class LocationModule implements LocationService, ClusterSubscriber {
