@@ -5,8 +5,7 @@
 
 import type { MessageEdits } from '#sip/edits.ts';
 import type { SipMessage } from '#sip/message.ts';
-import type { ClientUser } from '#transaction/client-transaction.ts';
-import type { ClientTransaction } from '#transaction/table.ts';
+import type { ClientTransaction, ClientUser } from '#transaction/client-transaction.ts';
 import type { Flow } from '#util/socket-address.ts';
 import type { Timer, TimerTarget } from '#util/timer-queue.ts';
 

@@ -16,7 +16,7 @@ import type { SipMessage } from '#sip/message.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { parseVia } from '#sip/via.ts';
 import { Failure } from '#util/failure.ts';
-import { parseIp } from '#util/ip.ts';
+import { parseIp } from '#util/ip-address.ts';
 
 /** Marks branches that belong to no transaction: `z9hG4bK0-<hash>`. */
 const lead = 'z9hG4bK0-';
