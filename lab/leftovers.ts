@@ -8,6 +8,8 @@ export interface Leftovers {
   readonly transactions: number;
   readonly activeDialogs: number;
   readonly earlyDialogs: number;
+  /** Since the node began: shows that dialogs are counted at all. */
+  readonly processedDialogs: number;
 }
 
 const pollMilliseconds = 500;
@@ -25,6 +27,7 @@ async function readLeftovers(lab: Lab): Promise<Leftovers[]> {
       transactions: value('tm:inuse_transactions'),
       activeDialogs: value('dialog:active_dialogs'),
       earlyDialogs: value('dialog:early_dialogs'),
+      processedDialogs: value('dialog:processed_dialogs'),
     });
   }
   return rows;

@@ -111,14 +111,24 @@ async function checkNothingLeft(lab: Lab): Promise<string[]> {
     (rows) => transactionsOf(rows) + dialogsOf(rows),
     transactionEndMilliseconds,
   );
-  const rows = left.map((row) => [`node${row.node}`, row.transactions, row.activeDialogs, row.earlyDialogs]);
-  say(formatTable(['after the calls', 'transactions', 'active dialogs', 'early dialogs'], rows));
-  return left
+  const rows = left.map((row) => [
+    `node${row.node}`,
+    row.transactions,
+    row.activeDialogs,
+    row.earlyDialogs,
+    row.processedDialogs,
+  ]);
+  const headings = ['transactions', 'active dialogs', 'early dialogs', 'processed dialogs'];
+  say(formatTable(['after the calls', ...headings], rows));
+  // Else the zeros above would only say that nobody counts.
+  const counted = left.some((row) => row.processedDialogs > 0) ? [] : ['no node has counted a dialog'];
+  const held = left
     .filter((row) => !(row.transactions + row.activeDialogs + row.earlyDialogs === 0))
     .map(
       (row) =>
         `node ${row.node} still holds ${row.transactions} transactions, ${row.activeDialogs} + ${row.earlyDialogs} dialogs`,
     );
+  return [...counted, ...held];
 }
 
 function formatResults(results: readonly KindResult[]): string {

@@ -23,6 +23,7 @@ const program = new Command('bench')
   .option('--rates <number...>', 'calls per second', (text, rates: number[] = []) => [...rates, Number(text)])
   .option('--seconds <number>', 'load per measurement', Number, 10)
   .option('--repetitions <number>', 'rounds', Number, 3)
+  .option('--seed <name>', 'script of anyvia: a name in config/ or a path', 'seed-4.0')
   .option('--only <text>', 'only subjects whose name holds this')
   .option('--no-micro', 'leave out the micro benchmarks');
 await program.parseAsync();
@@ -30,7 +31,7 @@ const options = program.opts();
 
 async function measureCalls(): Promise<void> {
   const chosen = subjects.filter((subject) => subject.name.includes(options.only ?? ''));
-  const plan = { rates: options.rates ?? [200, 1200], loadSeconds: options.seconds };
+  const plan = { rates: options.rates ?? [200, 1200], loadSeconds: options.seconds, seed: options.seed };
   const measurements: Measurement[] = [];
   const lab = {
     nodeCount: 3,

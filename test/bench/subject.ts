@@ -26,6 +26,8 @@ export interface Measurement {
 export interface Plan {
   readonly rates: readonly number[];
   readonly loadSeconds: number;
+  /** Script of anyvia's nodes. */
+  readonly seed: string;
 }
 
 const idleSeconds = 4;
@@ -36,7 +38,7 @@ const warmUpSeconds = 5;
 
 export async function measureSubject(lab: Lab, subject: Subject, plan: Plan): Promise<Measurement[]> {
   const anycast = subject.nodes.length > 1;
-  const options = { program: subject.program, seed: 'seed-4.0', anycast } as const;
+  const options = { program: subject.program, seed: plan.seed, anycast };
   const nodes = subject.nodes.map((number) => new LabNode(lab.network, number, options));
   await lab.database.setMembers(subject.nodes);
   await lab.balancer.pin(subject.nodes);
