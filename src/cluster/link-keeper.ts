@@ -16,10 +16,10 @@ import {
   refusals,
 } from '#cluster/hello.ts';
 import type { Link, LinkUser } from '#cluster/link-transport.ts';
-import { LogLimiter } from '#cluster/log-limiter.ts';
 import type { Peer } from '#cluster/peer.ts';
 import type { PeerTable } from '#cluster/peer-table.ts';
 import type { ClusterIdentity, ClusterPorts, ClusterSettings } from '#cluster/ports.ts';
+import { LogLimiter } from '#util/log-limiter.ts';
 import type { TimerQueue } from '#util/timer-queue.ts';
 
 export interface LinkKeeperUser {

@@ -18,6 +18,7 @@ import { reasonPhrase } from '#sip/status.ts';
 import type { BranchCodec, OwnerTag } from '#transaction/branch.ts';
 import type { TransactionTable } from '#transaction/table.ts';
 import { isFailure } from '#util/failure.ts';
+import { LogLimiter } from '#util/log-limiter.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 export interface ReceiverParts {
@@ -56,6 +57,7 @@ export class Receiver {
   >;
   readonly #badTags: Counter;
   readonly #broken: Counter;
+  readonly #unreadable = new LogLimiter();
 
   constructor(parts: ReceiverParts) {
     this.#parts = parts;
@@ -216,6 +218,16 @@ export class Receiver {
     });
     if (partial === null || isResponse || partial.method === 'ACK') return;
     this.#answer(partial, source, failure.status, failure.reason);
+  }
+
+  /** One line per sender in half a minute, with the count of those kept back: a flood must not fill the disk. */
+  #warn(failure: ParseFailure, source: Flow): void {
+    const suppressed = this.#unreadable.pass(this.#parts.monotonic(), source.address);
+    if (suppressed === null) return;
+    const again = suppressed === 0 ? '' : `; ${suppressed} more of its datagrams before`;
+    this.#parts.log.warn(`a datagram from ${source.address}:${source.port} is ${failure.message}${again}`, {
+      code: failure.code,
+    });
   }
 
   #answer(request: SipMessage, source: Flow, status: number, reason = reasonPhrase(status)): void {

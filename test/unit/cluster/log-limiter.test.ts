@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { LogLimiter } from '#cluster/log-limiter.ts';
+import { LogLimiter } from '#util/log-limiter.ts';
 
 it('passes one line per cause in half a minute, and says how many were kept back', () => {
   const limiter = new LogLimiter();
