@@ -211,11 +211,7 @@ export class Receiver {
     const { partial } = failure;
     const isResponse = partial !== null && !partial.isRequest;
     (isResponse ? this.#counters.badReplies : this.#counters.badRequests).value++;
-    this.#parts.log.debug(failure.message, {
-      code: failure.code,
-      address: source.address,
-      port: source.port,
-    });
+    this.#warn(failure, source);
     if (partial === null || isResponse || partial.method === 'ACK') return;
     this.#answer(partial, source, failure.status, failure.reason);
   }
