@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describeWireFormat } from '#cluster/wire-format.ts';
+import { describeTransactions } from '#transaction/diagram.ts';
 import { collectErrorUses, writeErrorPage } from './error-codes.ts';
 
 export interface GeneratedPage {
@@ -17,6 +18,7 @@ export const root = dirname(import.meta.dirname);
 
 export const generatedPages: readonly GeneratedPage[] = [
   { path: 'docs/errors.md', write: () => writeErrorPage(collectErrorUses(root)) },
+  { path: 'docs/transactions.md', write: describeTransactions },
   { path: 'docs/wire-format.md', write: describeWireFormat },
 ];
 
