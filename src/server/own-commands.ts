@@ -89,18 +89,15 @@ function clusterOf(node: AnyviaNode): unknown {
 }
 
 function transactionsOf(node: AnyviaNode, now: number): unknown {
-  const listed: unknown[] = [];
-  for (const server of node.table.servers()) {
-    if (listed.length >= transactionsListedMax) break;
-    listed.push({
-      method: server.request.method,
-      call_id: server.request.callId,
-      state: server.state,
-      status: server.lastStatus,
-      age_ms: Math.round(now - server.created),
-      source: `${server.source.address}:${server.source.port}`,
-    });
-  }
+  const listed = node.table.describe(now, transactionsListedMax).map((transaction) => ({
+    method: transaction.method,
+    call_id: transaction.callId,
+    state: transaction.state,
+    status: transaction.status,
+    age_ms: transaction.ageMilliseconds,
+    source: transaction.source,
+    branches: transaction.branches,
+  }));
   return {
     server_transactions: node.table.serverCount,
     client_transactions: node.table.clientCount,

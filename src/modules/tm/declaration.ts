@@ -160,6 +160,14 @@ export const tm = defineModule<TransactionModule>({
     '5xx_transactions',
     '6xx_transactions',
     'inuse_transactions',
+    'retransmission_req_T1_1',
+    'retransmission_req_T1_2',
+    'retransmission_req_T1_3',
+    'retransmission_req_T2',
+    'retransmission_rpl_T2',
+    'timeout_finalresponse',
+    'timeout_finalresponse_inv',
+    'refused_full',
   ],
   create: (host, values) => {
     const module = new TransactionModule(host, values);

@@ -100,10 +100,12 @@ function resolveBranch(
     if (isFailure(flow)) {
       result = relayResult.badDestination;
       module.host.log.warn(`t_relay: ${flow.message}`, { callId: transaction.server.request.callId });
-      if (later) answerUnroutable(module, prepared.context, transaction);
+      if (later) endIfNothingLeft(module, prepared.context, transaction);
       return;
     }
-    if (!startBranch(module, transaction, prepared, flow)) result = relayResult.failed;
+    if (startBranch(module, transaction, prepared, flow)) return;
+    result = relayResult.failed;
+    if (later) endIfNothingLeft(module, prepared.context, transaction);
   });
   if (!answered) {
     later = true;
@@ -135,6 +137,16 @@ function startBranch(
   }
   module.counters.clientTransactions.value++;
   return true;
+}
+
+/** A branch came to nothing after the script had ended; the others may have failed while its name was looked up. */
+function endIfNothingLeft(
+  module: TransactionModule,
+  context: MessageContext,
+  transaction: ScriptTransaction,
+): void {
+  answerUnroutable(module, context, transaction);
+  if (transaction.resolving === 0) transaction.proxy.conclude(module.host.clock.monotonic());
 }
 
 /** Nothing could be sent and nothing is pending: the caller gets an answer (OpenSIPS: 478, RFC 3261 16.9: 503). */

@@ -15,6 +15,7 @@ import { ResponseContext } from '#proxy/response-context.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
+import { reasonPhrase } from '#sip/status.ts';
 import type { ServerTransaction } from '#transaction/server-transaction.ts';
 import { isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
@@ -68,6 +69,10 @@ export class TransactionModule implements TransactionService {
       byClass: [0, 1, 2, 3, 4, 5, 6].map((digit) => counter(`${digit}xx_transactions`)),
     };
     host.statistics.gauge('tm', 'inuse_transactions', () => this.core.table.serverCount);
+    const { counters } = this.core.table;
+    for (const name of Object.keys(counters) as (keyof typeof counters)[])
+      host.statistics.gauge('tm', name, () => counters[name]);
+    host.hooks.afterRequestRoute.push((context) => this.#endUnanswered(context));
   }
 
   /** The transaction of this context, made if there is none yet; null for an ACK or when the table is full. */
@@ -167,6 +172,13 @@ export class TransactionModule implements TransactionService {
     if (relayed) this.counters.relayedReplies.value++;
     else this.counters.localReplies.value++;
     if (status >= 200) this.counters.byClass[Math.floor(status / 100)]!.value++;
+  }
+
+  /** The script made a transaction and then left it: the caller gets an answer, or it would stay for ever. */
+  #endUnanswered(context: MessageContext): void {
+    const transaction = context.transaction as ScriptTransaction | null;
+    if (transaction === null || transaction.resolving > 0 || transaction.proxy.branches.length > 0) return;
+    if (transaction.server.lastStatus < 200) this.reply(context, 500, reasonPhrase(500));
   }
 
   #claim(now: number, transaction: ScriptTransaction): void {
