@@ -5,9 +5,10 @@ import type { ModuleDeclaration, ParameterValues, RouteKind } from '#module/defi
 import { ModuleRegistry } from '#module/registry.ts';
 import { Compilation, type CompiledRoute, signals } from '#script/compilation.ts';
 import { type Diagnostic, suggestion } from '#script/diagnostic.ts';
-import { globalParameterNames, isGlobalParameter } from '#script/global-parameter.ts';
+import { globalKind, globalParameterNames, globalReplacement } from '#script/global-parameter.ts';
 import { type ParseInput, parseScript } from '#script/parser.ts';
-import { parseAliases, parseSocket, type SocketDefinition } from '#script/socket-definition.ts';
+import { runRoute } from '#script/run.ts';
+import { parseAliases, parseSockets, type SocketDefinition } from '#script/socket-definition.ts';
 import { compileBody } from '#script/statement-compiler.ts';
 import type { GlobalAssignment, RouteBlock, Script } from '#script/syntax.ts';
 import { isFailure } from '#util/failure.ts';
@@ -36,9 +37,13 @@ export interface LoadedScript {
   /** In the order of their creation. */
   readonly modules: readonly LoadedModule[];
   readonly warnings: readonly Diagnostic[];
+  readonly routes: readonly { readonly kind: string; readonly name: string; readonly interval: number }[];
   /** Ties the script to the module instances of one node. A script is bound once. */
   bind(instances: ReadonlyMap<string, unknown>): BoundScript;
 }
+
+/** Others are accepted, so that scripts run unchanged. */
+const servedProtocols = ['udp', 'bin', 'bins'];
 
 /** OpenSIPS's default. */
 const whileLoopsDefault = 10_000;
@@ -52,54 +57,73 @@ export function loadScript(options: LoadOptions): LoadedScript | readonly Diagno
   const warnings: Diagnostic[] = [];
   const script = parseScript(options, diagnostics);
   const registry = new ModuleRegistry(options.modules);
-  const plain = new Map(script.globals.map(({ name, value, number }) => [name.text, number ?? value]));
+  const globals = new Map(script.globals.map(({ name, value, number }) => [name.text, number ?? value]));
   const compilation = new Compilation(
     registry,
     { diagnostics, warnings },
     {
-      whileLoopsMax: Number(plain.get('max_while_loops') ?? whileLoopsDefault),
-      assertsEnabled: plain.get('enable_asserts') === 1,
+      whileLoopsMax: Number(globals.get('max_while_loops') ?? whileLoopsDefault),
+      assertsEnabled: globals.get('enable_asserts') === 1,
+      isLenient: globals.get('compatibility') === 'lenient',
     },
   );
-  const isLenient = plain.get('compatibility') === 'lenient';
-  const { sockets, aliases } = readGlobals(script.globals, compilation, isLenient);
+  const { sockets, aliases } = readGlobals(script.globals, compilation);
   for (const step of script.steps) {
     if (step.kind === 'load') registry.load(step, compilation);
     else registry.setParameter(step, compilation);
   }
+  const modules = registry.ordered(compilation);
   compileRoutes(script, compilation);
-  const end = script.steps.at(-1)?.at ?? script.routes.at(-1)?.at;
-  const modules = registry.ordered((cause) => {
-    if (end !== undefined) compilation.complain(end, cause);
-  });
   if (diagnostics.length > 0) return sorted(diagnostics);
   const bind = (instances: ReadonlyMap<string, unknown>): BoundScript => {
     registry.bind(instances);
     return new Routes(compilation.routes);
   };
-  return { globals: plain, sockets, aliases, modules, warnings, bind };
+  const routes = [...compilation.routes.values()];
+  return { globals, sockets, aliases, modules, warnings: sorted(warnings), routes, bind };
 }
 
 function readGlobals(
   globals: readonly GlobalAssignment[],
   compilation: Compilation,
-  isLenient: boolean,
 ): { sockets: SocketDefinition[]; aliases: { host: string; port: number }[] } {
   const sockets: SocketDefinition[] = [];
   const aliases: { host: string; port: number }[] = [];
-  for (const { name, value } of globals) {
+  for (const assignment of globals) {
+    const { name, value } = assignment;
     if (name.text === 'alias') aliases.push(...parseAliases(value));
     else if (name.text === 'socket' || name.text === 'listen') {
-      const socket = parseSocket(value);
-      if (isFailure(socket)) compilation.complain(name, socket.message);
-      else sockets.push(socket);
-    } else if (!isGlobalParameter(name.text) && !name.text.startsWith('tls_')) {
-      const cause = `unknown global parameter "${name.text}"${suggestion(name.text, globalParameterNames())}`;
-      if (isLenient) compilation.warn(name, cause);
-      else compilation.complain(name, cause);
-    }
+      sockets.push(...readSockets(assignment, compilation));
+    } else checkGlobal(assignment, compilation);
   }
   return { sockets, aliases };
+}
+
+function readSockets({ at, value }: GlobalAssignment, compilation: Compilation): readonly SocketDefinition[] {
+  const sockets = parseSockets(value);
+  if (isFailure(sockets)) {
+    compilation.complain(at, sockets.message);
+    return [];
+  }
+  const protocol = sockets[0]?.protocol ?? '';
+  if (!servedProtocols.includes(protocol))
+    compilation.warn(at, `${protocol} is not served: nobody listens on ${value}`);
+  return sockets;
+}
+
+function checkGlobal({ name, at, number, value }: GlobalAssignment, compilation: Compilation): void {
+  const kind = globalKind(name.text);
+  if (kind === null) {
+    const cause = `unknown global parameter "${name.text}"${suggestion(name.text, globalParameterNames())}`;
+    compilation.complainUnknown(name, cause);
+    return;
+  }
+  if (kind === 'number' && number === null) compilation.complain(at, `${name.text} must be a number`);
+  if (kind === 'text' && number !== null) compilation.complain(at, `${name.text} must be a text`);
+  if (name.text === 'compatibility' && value !== 'strict' && value !== 'lenient')
+    compilation.complain(at, 'compatibility is "strict" or "lenient"');
+  const replacement = globalReplacement(name.text);
+  if (replacement !== null) compilation.warn(name, `${name.text} has no effect: use ${replacement}`);
 }
 
 /** `failure_route` → `failure`; the main route and route[x] are of kind `request`. */
@@ -128,11 +152,10 @@ function compileRoutes(script: Script, compilation: Compilation): void {
     compiled.push({ block, route });
   }
   for (const { block, route } of compiled) {
-    compilation.routeKind = route.kind;
-    // route[x] may be called from routes of every kind: what it may call depends on its callers.
-    compilation.isSubroute = block.kind === 'route' && block.name !== '';
+    compilation.enter(route);
     route.run = compileBody(compilation, block.body);
   }
+  compilation.checkSubroutes();
 }
 
 function sorted(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
@@ -160,8 +183,7 @@ class Routes implements BoundScript {
   run(kind: RouteKind, name: string, context: MessageContext): number | Promise<number> {
     const route = kind === 'request' && name === '' ? this.#main : this.#routes.get(`${kind} ${name}`);
     if (route === null || route === undefined) return 1;
-    route.run(context);
-    return context.pending ?? context.returnCode;
+    return runRoute(context, route);
   }
 
   has(kind: RouteKind, name: string): boolean {

@@ -1,11 +1,16 @@
 /** Calls of functions and routes to closures: arguments are checked and bound once, when the script is loaded. */
 
-import { type Compilation, posixRegExp, type Reader, signals, textOf } from '#script/compilation.ts';
+import { type Compilation, type CompiledRoute, type Reader, textOf } from '#script/compilation.ts';
 import { suggestion } from '#script/diagnostic.ts';
 import type { ArgumentShape, FunctionShape, ScriptFrame } from '#script/environment.ts';
+import { cachedPattern, posixExpression } from '#script/posix-expression.ts';
+import { runSubroute } from '#script/run.ts';
+import { variableEnd } from '#script/scanner.ts';
 import type { Argument, Call } from '#script/syntax.ts';
+import { booleanWord, numberOf } from '#script/token-stream.ts';
 import type { Value } from '#script/value.ts';
-import { compileText, compileVariable } from '#script/variable.ts';
+import { compileText, compileVariable, unknownVariable } from '#script/variable.ts';
+import { InvariantBroken } from '#util/assert.ts';
 import { isFailure } from '#util/failure.ts';
 
 /** Value of the call; also left in the frame as `$rc`. */
@@ -23,6 +28,12 @@ export const callCompiler = {
   compile(compilation: Compilation, call: Call): CompiledCall {
     if (call.name.text === 'route') return compileRouteCall(compilation, call);
     const started = callCompiler.start(compilation, call);
+    if (compilation.environment.findFunction(call.name.text)?.shape.asynchronous === true) {
+      compilation.warn(
+        call.name,
+        `${call.name.text}() is not waited for here: use async(${call.name.text}(…), route)`,
+      );
+    }
     return (frame) => {
       const result = started(frame);
       frame.returnCode = typeof result === 'number' ? result : 1;
@@ -39,9 +50,8 @@ export const callCompiler = {
       return failed;
     }
     const { shape, holder } = found;
-    if (!compilation.isSubroute && !shape.routes.includes(compilation.routeKind)) {
-      compilation.complain(call.name, `${name}() cannot be used in a ${compilation.routeKind} route`);
-    }
+    compilation.noteUse(call.name, shape.routes);
+    checkLevel(compilation, call);
     const bound = bindArguments(compilation, call, shape);
     return invoke(shape.call, holder, bound);
   },
@@ -52,11 +62,22 @@ function complainUnknown(compilation: Compilation, call: Call): void {
   const owner = compilation.environment.unloadedOwner('function', name);
   if (owner === null) {
     const known = [...compilation.environment.names('function'), 'route', 'exit', 'return', 'drop'];
-    compilation.complain(call.name, `unknown function ${name}()${suggestion(name, known)}`);
-  } else compilation.complain(call.name, `${name}() needs loadmodule "${owner}.so"`);
+    compilation.complainUnknown(call.name, `unknown function ${name}()${suggestion(name, known)}`);
+  } else compilation.complainUnknown(call.name, `${name}() needs loadmodule "${owner}.so"`);
   for (const argument of call.arguments) {
-    if (argument?.kind === 'variable') compileVariable(compilation, argument.at, argument.text);
+    if (argument !== null && argument.kind !== 'bare') reader(compilation, argument);
   }
+}
+
+/** Only the third character counts: "L_ERROR" is a level, "INFO" is none (OpenSIPS does not start with it). */
+function checkLevel(compilation: Compilation, call: Call): void {
+  const [level, text] = call.arguments;
+  if (!['xlog', 'log'].includes(call.name.text) || text === undefined || level?.kind !== 'string') return;
+  if (/^L_[ACEWNID]/.test(level.text) || level.text.includes('$')) return;
+  compilation.warn(
+    level.at,
+    `"${level.text}" is no log level (L_ALERT, L_CRIT, L_ERR, L_WARN, L_NOTICE, L_INFO, L_DBG)`,
+  );
 }
 
 /** One closure per number of arguments: no list is made for the usual ones. */
@@ -78,7 +99,7 @@ function bindArguments(compilation: Compilation, call: Call, shape: FunctionShap
     const most = shape.arguments.length;
     compilation.complain(
       call.name,
-      `${shape.name}() takes ${most} argument${most === 1 ? '' : 's'}, not ${given.length}`,
+      `${shape.name}() takes ${most === 0 ? 'no arguments' : countOf(most)}, not ${given.length}`,
     );
   }
   return shape.arguments.map((declared, index) => {
@@ -89,6 +110,10 @@ function bindArguments(compilation: Compilation, call: Call, shape: FunctionShap
     }
     return () => null;
   });
+}
+
+function countOf(most: number): string {
+  return most === 1 ? 'one argument' : `at most ${most} arguments`;
 }
 
 function bindArgument(
@@ -128,10 +153,8 @@ function bindInteger(
   argument: NonNullable<Argument>,
   declared: ArgumentShape,
 ): Bound {
-  if (/^[+-]?(0x[0-9a-fA-F]+|\d+)$/.test(argument.text.trim())) {
-    const number = Number(argument.text);
-    return () => number;
-  }
+  const literal = literalInteger(argument);
+  if (literal !== null) return () => literal;
   if (!argument.text.includes('$')) {
     compilation.complain(argument.at, `"${declared.name}" must be a number, not "${argument.text}"`);
     return () => null;
@@ -144,20 +167,32 @@ function bindInteger(
   };
 }
 
+/** `404`, `"404"`, `-1`, `0x1f`, `yes`; null for anything else. */
+function literalInteger(argument: NonNullable<Argument>): number | null {
+  const text = argument.text.trim();
+  const number = /^([+-]?)(0x[0-9a-fA-F]+|\d+)$/.exec(text);
+  if (number !== null) {
+    // Number arguments were read by the parser; 0666 in quotes is octal as without them.
+    const value = numberOf(number[2]!);
+    return number[1] === '-' ? -value : value;
+  }
+  return argument.kind === 'bare' ? booleanWord(text) : null;
+}
+
 function bindVariable(
   compilation: Compilation,
   argument: NonNullable<Argument>,
   declared: ArgumentShape,
 ): Bound {
   const text = argument.text.trim();
-  if (!text.startsWith('$')) {
+  if (!text.startsWith('$') || variableEnd(text, 0) !== text.length) {
     compilation.complain(argument.at, `"${declared.name}" must be a variable that can be written`);
     return () => null;
   }
   const access = compileVariable(compilation, argument.at, text);
   const { read, write } = access;
   if (write === null) {
-    compilation.complain(argument.at, `${text} cannot be written to`);
+    if (access !== unknownVariable) compilation.complain(argument.at, `${text} cannot be written to`);
     return () => null;
   }
   const reference = {
@@ -168,20 +203,17 @@ function bindVariable(
 }
 
 function bindPattern(compilation: Compilation, argument: NonNullable<Argument>): Bound {
-  const compile = (text: string): RegExp | null => {
-    try {
-      return posixRegExp(text);
-    } catch {
-      return null;
-    }
-  };
   if (argument.kind !== 'variable' && !/\$[A-Za-z(]/.test(argument.text)) {
-    const pattern = compile(argument.text);
+    const pattern = posixExpression(argument.text);
     if (pattern === null) compilation.complain(argument.at, `"${argument.text}" is no regular expression`);
     return () => pattern;
   }
   const read = reader(compilation, argument);
-  return (frame) => compile(textOf(read(frame)));
+  const patternOf = cachedPattern();
+  return (frame) => {
+    const value = read(frame);
+    return value === null ? null : patternOf(String(value));
+  };
 }
 
 function bindStatic(
@@ -205,7 +237,8 @@ function bindRoute(
   if (argument.kind === 'variable' || name.includes('$')) return reader(compilation, argument);
   if (name !== '' && name !== '0' && !compilation.routes.has(`${kind} ${name}`)) {
     const hint = suggestion(name, compilation.routeNames(kind));
-    compilation.complain(argument.at, `there is no ${kind}_route[${name}]${hint}`);
+    const route = kind === 'request' ? 'route' : `${kind}_route`;
+    compilation.complain(argument.at, `there is no ${route}[${name}]${hint}`);
   }
   return () => name;
 }
@@ -224,17 +257,24 @@ function compileRouteCall(compilation: Compilation, call: Call): CompiledCall {
   const isDynamic = target.kind === 'variable' || (target.kind === 'string' && target.text.includes('$'));
   const { routes } = compilation;
   if (isDynamic) {
+    for (const name of compilation.routeNames('request')) compilation.noteCall(name);
     const name = reader(compilation, target);
-    return (frame) => runNamed(frame, routes.get(`request ${textOf(name(frame))}`), values);
+    return (frame) => callRoute(frame, routes.get(`request ${routeName(textOf(name(frame)))}`), values);
   }
-  const key = `request ${target.text === '0' ? '' : target.text}`;
-  if (!routes.has(key)) {
+  const key = `request ${routeName(target.text)}`;
+  const route = routes.get(key);
+  if (route === undefined) {
     const hint = suggestion(target.text, compilation.routeNames('request'));
     compilation.complain(target.at, `there is no route[${target.text}]${hint}`);
     return failed;
   }
-  const route = routes.get(key);
-  return (frame) => runNamed(frame, route, values);
+  compilation.noteCall(routeName(target.text));
+  return (frame) => callRoute(frame, route, values);
+}
+
+/** route[0] is the main route. */
+function routeName(name: string): string {
+  return name === '0' ? '' : name;
 }
 
 function valueReader(compilation: Compilation, argument: NonNullable<Argument>): Reader {
@@ -246,21 +286,16 @@ function valueReader(compilation: Compilation, argument: NonNullable<Argument>):
   return reader(compilation, argument);
 }
 
-function runNamed(
-  frame: ScriptFrame,
-  route: { readonly name: string; run: (frame: ScriptFrame) => number } | undefined,
-  values: readonly Reader[],
-): number {
-  if (route === undefined || frame.routeStack.length >= routeDepthMax) {
+function callRoute(frame: ScriptFrame, route: CompiledRoute | undefined, values: readonly Reader[]): number {
+  if (route === undefined) {
     frame.returnCode = -1;
     return -1;
   }
-  frame.parameters.push(values.map((value) => value(frame)));
-  frame.routeStack.push(route.name);
-  const signal = route.run(frame);
-  frame.routeStack.pop();
-  frame.parameters.pop();
-  // exit inside the route ends everything; return 0 is the same.
-  if (signal === signals.exit) frame.returnCode = 0;
-  return frame.returnCode;
+  if (frame.routeStack.length >= routeDepthMax)
+    throw new InvariantBroken(`route[${route.name}] is called ${routeDepthMax} routes deep`);
+  return runSubroute(
+    frame,
+    route,
+    values.map((value) => value(frame)),
+  );
 }

@@ -71,6 +71,8 @@ export interface ScriptEnvironment {
   findVariable(name: string): Found<VariableShape> | null;
   findTransformation(name: string): ((value: Value, args: readonly Value[]) => Value) | null;
   /** Module that offers the name but is not loaded; null when none does. */
-  unloadedOwner(kind: 'function' | 'variable', name: string): string | null;
+  unloadedOwner(kind: 'function' | 'variable' | 'transformation', name: string): string | null;
+  /** For `$(<request>…)` and `$(<reply>…)`: the frame as if that message were being handled; null without one. */
+  otherMessage(frame: ScriptFrame, which: 'request' | 'reply'): ScriptFrame | null;
   names(kind: 'function' | 'variable' | 'transformation'): Iterable<string>;
 }

@@ -1,11 +1,13 @@
 /** Expressions to closures, with OpenSIPS's rules for truth, comparison and 32-bit arithmetic. */
 
 import { callCompiler } from '#script/call-compiler.ts';
-import { type Compilation, posixRegExp, type Reader, textOf } from '#script/compilation.ts';
+import { type Compilation, type Reader, textOf } from '#script/compilation.ts';
 import type { ScriptFrame } from '#script/environment.ts';
+import { modernComparison } from '#script/old-comparison.ts';
+import { cachedPattern, posixExpression } from '#script/posix-expression.ts';
 import type { Expression } from '#script/syntax.ts';
 import type { Value } from '#script/value.ts';
-import { compileText, compileVariable } from '#script/variable.ts';
+import { compileFormat, compileVariable, unknownVariable } from '#script/variable.ts';
 import { isInNetwork, parseIp, parseNetwork } from '#util/ip-address.ts';
 
 export type Test = (frame: ScriptFrame) => boolean;
@@ -39,6 +41,10 @@ export function compileTest(compilation: Compilation, expression: Expression): T
       return () => false;
     case 'binary':
       return compileBinaryTest(compilation, expression);
+    case 'old': {
+      const modern = modernComparison(compilation, expression);
+      return modern === null ? () => false : compileTest(compilation, modern);
+    }
     default: {
       const read = compileValue(compilation, expression);
       return (frame) => isTrue(read(frame));
@@ -66,44 +72,44 @@ function compileBinaryTest(compilation: Compilation, expression: Binary): Test {
 }
 
 function compileMatch(compilation: Compilation, expression: Binary): Test {
-  const left = compileValue(compilation, expression.left);
+  const left = compileLeft(compilation, expression);
   const negated = expression.operator.text === '!~';
   const { right } = expression;
-  if (right.kind === 'string' && !right.token.text.includes('$')) {
+  if (right.kind === 'string' && !/\$[A-Za-z(]/.test(right.token.text)) {
     const pattern = compilePattern(compilation, right.token.text, expression);
     return (frame) => {
       const value = left(frame);
       return (value === null ? false : pattern.test(String(value))) !== negated;
     };
   }
-  const text =
-    right.kind === 'string'
-      ? compileText(compilation, right.token, right.token.text)
-      : compileValue(compilation, right);
+  const text = compileValue(compilation, right);
+  const patternOf = cachedPattern();
   return (frame) => {
     const value = left(frame);
-    const pattern = safePattern(textOf(text(frame)));
+    const pattern = patternOf(textOf(text(frame)));
     return (value === null || pattern === null ? false : pattern.test(String(value))) !== negated;
   };
 }
 
+/** The left side is a variable, or arithmetic with one; a function's value is compared as `$rc`. */
+function compileLeft(compilation: Compilation, expression: Binary): Reader {
+  const { left, operator } = expression;
+  if (left.kind === 'call')
+    compilation.complain(operator, 'a call cannot be compared: call it first, then compare $rc');
+  if (left.kind === 'string' || left.kind === 'null')
+    compilation.complain(operator, 'the left side of a comparison must be a variable');
+  return compileValue(compilation, left);
+}
+
 function compilePattern(compilation: Compilation, text: string, expression: Binary): RegExp {
-  const pattern = safePattern(text);
+  const pattern = posixExpression(text);
   if (pattern !== null) return pattern;
   compilation.complain(expression.operator, `"${text}" is no regular expression`);
   return /$^/;
 }
 
-function safePattern(text: string): RegExp | null {
-  try {
-    return posixRegExp(text);
-  } catch {
-    return null;
-  }
-}
-
 function compileComparison(compilation: Compilation, expression: Binary): Test {
-  const left = compileValue(compilation, expression.left);
+  const left = compileLeft(compilation, expression);
   const operator = expression.operator.text;
   const { right } = expression;
   const isEquality = operator === '==' || operator === '!=';
@@ -112,6 +118,8 @@ function compileComparison(compilation: Compilation, expression: Binary): Test {
   }
   if (isEquality && right.kind === 'address')
     return compileAddressTest(left, right.token.text, operator === '!=');
+  if (!isEquality && (right.kind === 'null' || right.kind === 'address'))
+    compilation.complain(expression.operator, `${right.token.text} can only be compared with == and !=`);
   if (right.kind === 'number') return numberComparison(left, operator, Number(right.token.text));
   if (right.kind === 'string' && isEquality && !right.token.text.includes('$')) {
     const wanted = right.token.text.toLowerCase();
@@ -181,7 +189,7 @@ export function compileValue(compilation: Compilation, expression: Expression): 
       return () => number;
     }
     case 'string':
-      return compileText(compilation, expression.token, expression.token.text);
+      return compileFormat(compilation, expression.token, expression.token.text);
     case 'address': {
       const { text } = expression.token;
       return () => text;
@@ -217,15 +225,21 @@ function compileBinaryValue(compilation: Compilation, expression: Binary): Reade
   }
   const left = compileValue(compilation, expression.left);
   const right = compileValue(compilation, expression.right);
+  // Beside a literal number + adds; beside a text it joins.
+  if (operator === '+' && (expression.left.kind === 'number' || expression.right.kind === 'number'))
+    return (frame) => add(left(frame), right(frame));
   return (frame) => calculate(left(frame), right(frame), operator);
 }
 
-/** 32-bit signed, wrapping; division by 0 and numbers beside texts give NULL; + joins texts. */
+/** Texts must be numbers here. */
+function add(a: Value, b: Value): Value {
+  const sum = Number(a ?? 0) + Number(b ?? 0);
+  return Number.isNaN(sum) || a === '' || b === '' ? null : sum | 0;
+}
+
+/** 32-bit signed, wrapping; division by 0 and arithmetic with texts give NULL; + joins texts. */
 export function calculate(a: Value, b: Value, operator: string): Value {
-  if (operator === '+' && (typeof a === 'string' || typeof b === 'string')) {
-    if (typeof a === 'string' && typeof b === 'number' && !/^[+-]?\d+$/.test(a)) return a + String(b);
-    return textOf(a) + textOf(b);
-  }
+  if (operator === '+' && (typeof a === 'string' || typeof b === 'string')) return textOf(a) + textOf(b);
   const x = Number(a ?? 0);
   const y = Number(b ?? 0);
   if (Number.isNaN(x) || Number.isNaN(y)) return null;
@@ -264,7 +278,7 @@ export function compileAssignment(
   const value = compileValue(compilation, assignment.value);
   const { write } = access;
   if (write === null) {
-    compilation.complain(target, `${target.text} cannot be assigned to`);
+    if (access !== unknownVariable) compilation.complain(target, `${target.text} cannot be assigned to`);
     return () => {};
   }
   if (operator.text === '=' || operator.text === ':=') {

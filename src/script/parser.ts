@@ -27,6 +27,10 @@ const lineGlobals = [
   'dst_blacklist',
   'auto_scaling_profile',
   'bond',
+  'advertised_address',
+  'mem-group',
+  'tcp_no_new_conn_bflag',
+  'tcp_no_new_conn_rplflag',
 ];
 
 /** Includes inside includes: deeper is a circle. */
@@ -130,15 +134,16 @@ class ScriptParser {
 
   #setParameter(): void {
     const tokens = this.#tokens;
-    const at = tokens.next();
+    tokens.next();
     tokens.expect('(');
-    const modules = tokens.expectKind('string', 'the name of a module').text;
+    const modules = tokens.expectKind('string', 'the name of a module');
     tokens.expect(',');
-    const name = tokens.expectKind('string', 'the name of a parameter').text;
+    const name = tokens.expectKind('string', 'the name of a parameter');
     tokens.expect(',');
+    const valueAt = tokens.peek();
     const value = this.#parameterValue();
     tokens.expect(')');
-    this.#steps.push({ kind: 'parameter', at, modules, name, value });
+    this.#steps.push({ kind: 'parameter', modules, name, value, valueAt });
   }
 
   #parameterValue(): string | number {
@@ -155,22 +160,26 @@ class ScriptParser {
 
   #global(): void {
     const tokens = this.#tokens;
-    const name = tokens.next();
+    let name = tokens.next();
+    // The one name with a hyphen.
+    if (name.text === 'mem' && tokens.take('-')) name = { ...tokens.expect('group'), text: 'mem-group' };
     const equals = tokens.expect('=');
+    const at = tokens.peek();
     if (lineGlobals.includes(name.text)) {
       const value = tokens.restOfLine(equals);
-      this.#globals.push({ name, value, number: null });
+      if (value === '') throw new SyntaxProblem(name, `${name.text} needs a value`);
+      this.#globals.push({ name, at, value, number: null });
       return;
     }
     const number = tokens.signedNumber();
     if (number !== null) {
-      this.#globals.push({ name, value: String(number), number });
+      this.#globals.push({ name, at, value: String(number), number });
       return;
     }
     const token = tokens.next();
     if (token.kind === 'symbol' || token.kind === 'end')
       throw new SyntaxProblem(token, `${name.text} needs a value`);
-    this.#globals.push({ name, value: token.text, number: null });
+    this.#globals.push({ name, at, value: token.text, number: null });
   }
 
   #route(): RouteBlock {

@@ -67,6 +67,12 @@ const symbols = [
 ];
 
 const letter = /[A-Za-z_]/;
+const hexDigit = /[0-9a-fA-F]/;
+/** At least two colons: `case 1:` and `msg:len` are none. */
+const ipv6 =
+  /^(?:\[[0-9a-fA-F]*(?::[0-9a-fA-F.]*){2,}\]|[0-9a-fA-F]*(?::[0-9a-fA-F]*){2,}(?:\.\d+){0,3})(?:\/\d{1,3})?(?!\w)/;
+/** 39 characters, brackets and a mask. */
+const ipv6LengthMax = 60;
 const wordPart = /[A-Za-z0-9_]/;
 
 export function scan(source: Source, diagnostics: Diagnostic[]): Token[] {
@@ -136,9 +142,8 @@ class Scanner {
     if (character === '"') this.#string();
     else if (character === "'") this.#plainString();
     else if (character === '$') this.#variable();
-    else if (character === '[' && /^\[[0-9a-fA-F]*:[0-9a-fA-F:.]+\]/.test(text.slice(start, start + 50))) {
-      this.#push('address', start, text.slice(start, text.indexOf(']', start) + 1));
-    } else if (/[0-9]/.test(character)) this.#numberOrAddress();
+    else if ((character === '[' || character === ':' || hexDigit.test(character)) && this.#ipv6()) return;
+    else if (/[0-9]/.test(character)) this.#numberOrAddress();
     else if (letter.test(character)) this.#word();
     else if (character === '/' && text[start + 1] === '/') {
       this.#complain(start, 'comments begin with # here, not with //');
@@ -147,6 +152,15 @@ class Scanner {
       const symbol = symbols.find((candidate) => text.startsWith(candidate, start)) ?? character;
       this.#push('symbol', start, symbol);
     }
+  }
+
+  /** An IPv6 address or network, bare or in brackets; false when something else stands here. */
+  #ipv6(): boolean {
+    const start = this.#at;
+    const found = ipv6.exec(this.#text.slice(start, start + ipv6LengthMax));
+    if (found === null) return false;
+    this.#push('address', start, found[0]);
+    return true;
   }
 
   #word(): void {

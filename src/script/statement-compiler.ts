@@ -1,14 +1,26 @@
 /** Statements to closures. Each answers with a signal: go on, break, return, exit. */
 
 import { callCompiler } from '#script/call-compiler.ts';
-import { type Compilation, type Runner, type Signal, signals } from '#script/compilation.ts';
+import {
+  type Compilation,
+  type CompiledRoute,
+  type Runner,
+  type Signal,
+  signals,
+} from '#script/compilation.ts';
+import { suggestion } from '#script/diagnostic.ts';
 import type { ScriptFrame } from '#script/environment.ts';
 import { compileAssignment, compileTest, compileValue } from '#script/expression-compiler.ts';
-import type { Statement } from '#script/syntax.ts';
-import { compileVariable } from '#script/variable.ts';
+import { detachedFrame, runRoute } from '#script/run.ts';
+import type { Token } from '#script/scanner.ts';
+import type { Argument, Statement, SwitchCase } from '#script/syntax.ts';
+import { compileText, compileVariable, unknownVariable } from '#script/variable.ts';
 import { InvariantBroken } from '#util/assert.ts';
 
 const { goOn, break: stopLoop, return: leaveRoute, exit } = signals;
+
+/** Makes the transaction that keeps a request while its script waits. */
+const newTransactionFunction = 't_newtran';
 
 export function compileBody(compilation: Compilation, statements: readonly Statement[]): Runner {
   const runners = statements.map((statement) => compileStatement(compilation, statement));
@@ -57,6 +69,7 @@ function compileStatement(compilation: Compilation, statement: Statement): Runne
     case 'return':
       return compileReturn(compilation, statement);
     case 'break':
+      if (compilation.loopDepth === 0) compilation.complain(statement.at, 'break stands outside of any loop');
       return () => stopLoop;
     case 'exit':
       return () => exit;
@@ -84,8 +97,8 @@ function compileIf(compilation: Compilation, statement: Of<'if'>): Runner {
 
 function compileWhile(compilation: Compilation, statement: Of<'while'>): Runner {
   const test = compileTest(compilation, statement.test);
-  const body = compileStatement(compilation, statement.body);
-  const most = compilation.whileLoopsMax;
+  const body = compileLoopBody(compilation, () => compileStatement(compilation, statement.body));
+  const most = compilation.options.whileLoopsMax;
   return (frame) => {
     for (let count = 0; count < most && test(frame); count++) {
       if (frame.returnCode === 0) return exit;
@@ -97,13 +110,22 @@ function compileWhile(compilation: Compilation, statement: Of<'while'>): Runner 
   };
 }
 
+/** Where `break` may stand. */
+function compileLoopBody<Body>(compilation: Compilation, compile: () => Body): Body {
+  compilation.loopDepth++;
+  const body = compile();
+  compilation.loopDepth--;
+  return body;
+}
+
 function compileFor(compilation: Compilation, statement: Of<'for'>): Runner {
   const item = compileVariable(compilation, statement.item, statement.item.text);
   const list = compileVariable(compilation, statement.list, statement.list.text);
-  const body = compileStatement(compilation, statement.body);
+  const body = compileLoopBody(compilation, () => compileStatement(compilation, statement.body));
   const { write } = item;
   if (write === null) {
-    compilation.complain(statement.item, `${statement.item.text} cannot be assigned to`);
+    if (item !== unknownVariable)
+      compilation.complain(statement.item, `${statement.item.text} cannot be assigned to`);
     return () => goOn;
   }
   return (frame) => {
@@ -120,7 +142,10 @@ function compileFor(compilation: Compilation, statement: Of<'for'>): Runner {
 function compileSwitch(compilation: Compilation, statement: Of<'switch'>): Runner {
   const subject = compileVariable(compilation, statement.subject, statement.subject.text).read;
   const labels = statement.cases.map(({ label }) => (label === null ? null : String(label).toLowerCase()));
-  const bodies = statement.cases.map(({ body }) => compileBody(compilation, body));
+  const bodies = compileLoopBody(compilation, () =>
+    statement.cases.map(({ body }) => compileBody(compilation, body)),
+  );
+  checkLabels(compilation, statement.cases);
   return (frame) => {
     const value = subject(frame);
     const text = value === null ? null : String(value).toLowerCase();
@@ -137,6 +162,17 @@ function compileSwitch(compilation: Compilation, statement: Of<'switch'>): Runne
   };
 }
 
+function checkLabels(compilation: Compilation, cases: readonly SwitchCase[]): void {
+  const seen = new Set<string | null>();
+  for (const [index, { label, at }] of cases.entries()) {
+    const key = label === null ? null : String(label).toLowerCase();
+    if (seen.has(key)) compilation.complain(at, `${key === null ? 'default' : `case ${key}`} stands twice`);
+    else if (label === null && index !== cases.length - 1)
+      compilation.complain(at, 'default must stand last');
+    seen.add(key);
+  }
+}
+
 /** `return` alone is 1; `return 0` ends the script; further values are `$return(1)`… */
 function compileReturn(compilation: Compilation, statement: Of<'return'>): Runner {
   const [code, ...rest] = statement.values.map((value) => compileValue(compilation, value));
@@ -148,23 +184,42 @@ function compileReturn(compilation: Compilation, statement: Of<'return'>): Runne
   };
 }
 
-/** Ends this run; the resume route goes on with the function's value as `$rc`. */
+/** Name and route of `async(f(), name)` and `launch(f(), name)`; complains when there is none. */
+function laterRoute(
+  compilation: Compilation,
+  argument: NonNullable<Argument>,
+  purpose: string,
+): CompiledRoute | null {
+  const route = compilation.routes.get(`request ${argument.text}`);
+  if (route === undefined) {
+    const hint = suggestion(argument.text, compilation.routeNames('request'));
+    compilation.complain(argument.at, `there is no route[${argument.text}] to ${purpose}${hint}`);
+    return null;
+  }
+  compilation.noteCall(argument.text);
+  return route;
+}
+
+function checkAsynchronous(compilation: Compilation, name: Token, statement: string): void {
+  const found = compilation.environment.findFunction(name.text);
+  if (found !== null && found.shape.asynchronous !== true)
+    compilation.complain(name, `${name.text}() cannot be used in ${statement}()`);
+}
+
+/** Ends this run; the resume route goes on with the function's value as `$rc`. Needs tm, which keeps the request. */
 function compileAsync(compilation: Compilation, statement: Of<'async'>): Runner {
   const start = callCompiler.start(compilation, statement.call);
-  const found = compilation.environment.findFunction(statement.call.name.text);
-  if (found !== null && found.shape.asynchronous !== true) {
-    compilation.complain(statement.call.name, `${statement.call.name.text}() cannot be used in async()`);
-  }
-  const name = statement.resume?.text ?? '';
-  const { routes } = compilation;
-  if (!routes.has(`request ${name}`))
-    compilation.complain(statement.at, `there is no route[${name}] to resume in`);
+  checkAsynchronous(compilation, statement.call.name, 'async');
+  if (statement.resume === null) return () => exit;
+  const route = laterRoute(compilation, statement.resume, 'resume in');
+  const keep = compilation.environment.findFunction(newTransactionFunction);
+  if (keep === null) compilation.complainUnknown(statement.at, 'async() needs loadmodule "tm.so"');
+  if (route === null) return () => exit;
   return (frame) => {
+    if (frame.routeKind === 'request') void keep?.shape.call(keep.holder.instance, frame);
     frame.pending = Promise.resolve(start(frame)).then((result) => {
       frame.pending = null;
-      frame.returnCode = result;
-      routes.get(`request ${name}`)?.run(frame);
-      return frame.pending ?? frame.returnCode;
+      return runRoute(frame, route, null, result);
     });
     return exit;
   };
@@ -173,18 +228,18 @@ function compileAsync(compilation: Compilation, statement: Of<'async'>): Runner 
 /** The script goes on at once; a report route runs when the function is done, with `$param(1)`. */
 function compileLaunch(compilation: Compilation, statement: Of<'launch'>): Runner {
   const start = callCompiler.start(compilation, statement.call);
-  const name = statement.report?.text ?? null;
-  const { routes } = compilation;
-  if (name !== null && !routes.has(`request ${name}`)) {
-    compilation.complain(statement.at, `there is no route[${name}] to report to`);
-  }
+  checkAsynchronous(compilation, statement.call.name, 'launch');
+  const route = statement.report === null ? null : laterRoute(compilation, statement.report, 'report to');
+  const parameter =
+    statement.parameter === null
+      ? null
+      : compileText(compilation, statement.parameter.at, statement.parameter.text);
   return (frame) => {
-    const result = start(frame);
-    if (typeof result !== 'number' && name !== null) {
-      void result.then((code) => {
-        frame.returnCode = code;
-        routes.get(`request ${name}`)?.run(frame);
-      });
+    const own = detachedFrame(frame);
+    const parameters = parameter === null ? null : [parameter(frame)];
+    const result = start(own);
+    if (route !== null) {
+      void Promise.resolve(result).then((code) => runRoute(own, route, parameters, code));
     }
     return goOn;
   };
@@ -193,7 +248,7 @@ function compileLaunch(compilation: Compilation, statement: Of<'launch'>): Runne
 function compileAssert(compilation: Compilation, statement: Of<'assert'>): Runner {
   const test = compileTest(compilation, statement.test);
   const { message } = statement;
-  if (!compilation.assertsEnabled) return (): Signal => goOn;
+  if (!compilation.options.assertsEnabled) return (): Signal => goOn;
   return (frame: ScriptFrame) => {
     if (!test(frame)) throw new InvariantBroken(`assert in the script: ${message}`);
     return goOn;

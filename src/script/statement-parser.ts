@@ -1,8 +1,8 @@
 /** Statements and expressions of a route, with OpenSIPS's odd precedences: `||` and `&&` are one level, so are + and *. */
 
 import type { Token } from '#script/scanner.ts';
-import type { Argument, Call, Expression, Statement, SwitchCase } from '#script/syntax.ts';
-import { SyntaxProblem, type TokenStream } from '#script/token-stream.ts';
+import type { Argument, Call, Expression, OldComparison, Statement, SwitchCase } from '#script/syntax.ts';
+import { booleanWord, SyntaxProblem, type TokenStream } from '#script/token-stream.ts';
 
 const assignments = ['=', ':=', '+=', '-=', '*=', '/=', '%=', '&=', '|=', '^='];
 const comparisons = ['==', '!=', '<', '>', '<=', '>=', '=~', '!~'];
@@ -31,6 +31,8 @@ export class StatementParser {
         if (!(problem instanceof SyntaxProblem)) throw problem;
         this.#tokens.report(problem);
         this.#tokens.recoverStatement();
+        // The if that it belonged to was skipped.
+        this.#tokens.take('else');
       }
     }
     return statements;
@@ -83,8 +85,19 @@ export class StatementParser {
       default:
         statement = { kind: 'call', call: this.#call() };
     }
-    this.#tokens.expect(';');
+    this.#semicolon();
     return statement;
+  }
+
+  /** A forgotten one at the end of a line is reported there, and the next line is read as usual. */
+  #semicolon(): void {
+    const tokens = this.#tokens;
+    if (tokens.take(';')) return;
+    const last = tokens.previous();
+    const next = tokens.peek();
+    const between = last.source === next.source ? last.source.text.slice(last.end, next.start) : '\n';
+    if (!between.includes('\n') && next.text !== '}') tokens.expect(';');
+    tokens.report(new SyntaxProblem({ ...last, start: last.end }, 'a ";" is missing'));
   }
 
   #emptyParentheses(): void {
@@ -98,7 +111,7 @@ export class StatementParser {
       throw new SyntaxProblem(operator, `an assignment (=, :=, += …) is expected behind ${target.text}`);
     }
     const value = this.#value();
-    this.#tokens.expect(';');
+    this.#semicolon();
     return { kind: 'assign', target, operator, value };
   }
 
@@ -142,6 +155,7 @@ export class StatementParser {
   #case(): SwitchCase {
     const tokens = this.#tokens;
     let label: string | number | null = null;
+    const at = tokens.peek();
     if (!tokens.take('default')) {
       tokens.expect('case');
       label = tokens.signedNumber() ?? tokens.expectKind('string', 'a number or a string').text;
@@ -152,7 +166,7 @@ export class StatementParser {
       const statement = this.#statement();
       if (statement !== null) body.push(statement);
     }
-    return { label, body };
+    return { label, at, body };
   }
 
   #return(): Statement {
@@ -174,10 +188,12 @@ export class StatementParser {
     tokens.expect('(');
     const call = this.#call();
     let route: Argument = null;
+    let parameter: Argument = null;
     if (tokens.take(',')) route = this.#argument();
-    while (tokens.take(',')) this.#argument();
+    // For async it is a time limit: the functions have their own.
+    if (tokens.take(',')) parameter = this.#argument();
     tokens.expect(')');
-    if (kind === 'launch') return { kind, at, call, report: route };
+    if (kind === 'launch') return { kind, at, call, report: route, parameter };
     if (route === null) throw new SyntaxProblem(at, 'async() needs a route to resume in');
     return { kind, at, call, resume: route };
   }
@@ -275,6 +291,8 @@ export class StatementParser {
       tokens.next();
       return { kind: 'not', operand: this.#operand(), at };
     }
+    const old = this.#oldComparison();
+    if (old !== null) return old;
     const left = this.#primary();
     const operator = tokens.peek();
     if (operator.kind === 'symbol' && comparisons.includes(operator.text)) {
@@ -286,6 +304,22 @@ export class StatementParser {
       return { kind: 'assign', target: left.token, operator, value: this.#value() };
     }
     return left;
+  }
+
+  /** `msg:len >= 2048` and its like; null when something else stands here. */
+  #oldComparison(): OldComparison | null {
+    const tokens = this.#tokens;
+    const at = tokens.peek();
+    if (at.kind !== 'identifier') return null;
+    const isMessageLength = at.text === 'msg' && tokens.peek(1).text === ':';
+    const operator = tokens.peek(isMessageLength ? 3 : 1);
+    if (operator.kind !== 'symbol' || !comparisons.includes(operator.text)) return null;
+    if (booleanWord(at.text) !== null || at.text.toUpperCase() === 'NULL') return null;
+    for (let count = isMessageLength ? 4 : 2; count > 0; count--) tokens.next();
+    const right = tokens.next();
+    if (right.kind === 'symbol' || right.kind === 'end')
+      throw new SyntaxProblem(right, `"${right.text}" is no value`);
+    return { kind: 'old', name: isMessageLength ? 'msg:len' : at.text, at, operator, right };
   }
 
   #primary(): Expression {

@@ -10,6 +10,8 @@ export interface Script {
 
 export interface GlobalAssignment {
   readonly name: Token;
+  /** Where the value begins. */
+  readonly at: Token;
   /** Rest of the line for sockets and aliases. */
   readonly value: string;
   /** The number that the value is, null for text. */
@@ -24,10 +26,11 @@ export interface LoadModule {
 
 export interface SetParameter {
   readonly kind: 'parameter';
-  readonly at: Token;
-  readonly modules: string;
-  readonly name: string;
+  /** A regular expression that whole names of modules match. */
+  readonly modules: Token;
+  readonly name: Token;
   readonly value: string | number;
+  readonly valueAt: Token;
 }
 
 export interface RouteBlock {
@@ -54,7 +57,13 @@ export type Statement =
   | { readonly kind: 'assign'; readonly target: Token; readonly operator: Token; readonly value: Expression }
   | { readonly kind: 'call'; readonly call: Call }
   | { readonly kind: 'async'; readonly at: Token; readonly call: Call; readonly resume: Argument }
-  | { readonly kind: 'launch'; readonly at: Token; readonly call: Call; readonly report: Argument | null }
+  | {
+      readonly kind: 'launch';
+      readonly at: Token;
+      readonly call: Call;
+      readonly report: Argument;
+      readonly parameter: Argument;
+    }
   | { readonly kind: 'assert'; readonly test: Expression; readonly message: string }
   | { readonly kind: 'return'; readonly values: readonly Expression[] }
   | { readonly kind: 'break' | 'exit' | 'drop'; readonly at: Token };
@@ -62,6 +71,7 @@ export type Statement =
 export interface SwitchCase {
   /** Null: default. */
   readonly label: string | number | null;
+  readonly at: Token;
   readonly body: readonly Statement[];
 }
 
@@ -87,4 +97,14 @@ export type Expression =
   | { readonly kind: 'not' | 'complement' | 'group'; readonly operand: Expression; readonly at: Token }
   | { readonly kind: 'variable' | 'string' | 'number' | 'address' | 'null'; readonly token: Token }
   | { readonly kind: 'assign'; readonly target: Token; readonly operator: Token; readonly value: Expression }
-  | { readonly kind: 'call'; readonly call: Call };
+  | { readonly kind: 'call'; readonly call: Call }
+  | OldComparison;
+
+/** `method=="INVITE"`, `src_ip==myself`: left sides of OpenSIPS up to 2.3, which later versions write as variables. */
+export interface OldComparison {
+  readonly kind: 'old';
+  readonly name: string;
+  readonly at: Token;
+  readonly operator: Token;
+  readonly right: Token;
+}

@@ -38,6 +38,8 @@ export function numberOf(text: string): number {
 export interface TokenStream {
   peek(ahead?: number): Token;
   next(): Token;
+  /** The token taken last. */
+  previous(): Token;
   /** Takes the symbol or word if it is next. */
   take(text: string): boolean;
   expect(text: string): Token;
@@ -49,7 +51,7 @@ export interface TokenStream {
   report(problem: SyntaxProblem): void;
   /** Skips to where the next top-level item seems to begin. */
   recoverItem(keywords: readonly string[]): void;
-  /** Skips behind the next `;`, or to the next `}`. */
+  /** Skips behind the next `;` or the next block, or to the `}` around. */
   recoverStatement(): void;
 }
 
@@ -75,6 +77,10 @@ class Stream implements TokenStream {
     const token = this.peek();
     if (this.#at < this.#tokens.length - 1) this.#at++;
     return token;
+  }
+
+  previous(): Token {
+    return this.#tokens[Math.max(0, this.#at - 1)]!;
   }
 
   take(text: string): boolean {
@@ -144,9 +150,15 @@ class Stream implements TokenStream {
   }
 
   recoverStatement(): void {
+    let depth = 0;
     while (this.peek().kind !== 'end') {
-      if (this.peek().text === '}' && this.peek().kind === 'symbol') return;
-      if (this.next().text === ';') return;
+      const { text, kind } = this.peek();
+      if (kind === 'symbol' && text === '}' && depth === 0) return;
+      this.next();
+      if (kind !== 'symbol') continue;
+      if (text === '{') depth++;
+      else if (text === '}' && --depth === 0) return;
+      else if (text === ';' && depth === 0) return;
     }
   }
 }

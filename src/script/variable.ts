@@ -15,48 +15,66 @@ export interface VariableAccess {
 }
 
 interface VariableText {
+  /** `$(<request>…)` and `$(<reply>…)`. */
+  readonly message: 'request' | 'reply' | null;
   readonly name: string;
   readonly inner: string | null;
   readonly index: string | null;
   readonly transformations: readonly string[];
 }
 
-const nothing: VariableAccess = { read: () => null, write: null, readAll: () => [] };
+/** What was complained about already. */
+export const unknownVariable: VariableAccess = { read: () => null, write: null, readAll: () => [] };
 
-/** Compiles `text` (with its `$`); complaints point at `token`. */
+/** Compiles `text` (with its `$`); complaints point at it inside `token`. */
 export function compileVariable(compilation: Compilation, token: Token, text: string): VariableAccess {
   const parts = splitVariable(text);
   if (parts === null) {
-    compilation.complain(token, `"${text}" is no variable`);
-    return nothing;
+    compilation.complain(token, `"${text}" is no variable`, text);
+    return unknownVariable;
   }
   const found = findVariable(compilation, parts.name);
   if (found === null) {
-    complainUnknown(compilation, token, parts.name);
-    return nothing;
+    complainUnknown(compilation, { token, text }, parts.name);
+    return unknownVariable;
   }
   const { shape, holder } = found;
   if (parts.inner === null && shape.inner === 'required') {
-    compilation.complain(token, `$${parts.name} needs a name in parentheses`);
-    return nothing;
+    compilation.complain(token, `$${parts.name} needs a name in parentheses`, text);
+    return unknownVariable;
+  }
+  if (parts.inner !== null && shape.inner === 'none') {
+    compilation.complain(token, `$${parts.name} takes no name in parentheses`, text);
+    return unknownVariable;
   }
   const inner = parts.inner === null ? null : innerReader(compilation, token, parts.inner);
   const index = indexReader(compilation, token, parts.index);
-  const plain: Reader = plainReader(shape, holder, inner, index);
-  const read = applyTransformations(compilation, token, plain, parts.transformations);
+  const plain = ofMessage(compilation, parts.message, plainReader(shape, holder, inner, index));
   const innerOf = (frame: ScriptFrame): string | null => (inner === null ? null : inner(frame));
   const { write, readAll } = shape;
+  const isPlain = parts.transformations.length === 0 && parts.message === null;
+  const read = applyTransformations(compilation, token, plain, parts.transformations);
   return {
     read,
     write:
-      write === undefined || parts.transformations.length > 0
+      write === undefined || !isPlain
         ? null
         : (frame, value, replace) =>
             write(holder.instance, frame, value, innerOf(frame), index(frame), replace),
     readAll:
-      readAll === undefined
+      readAll === undefined || !isPlain
         ? (frame) => [read(frame)].filter((value) => value !== null)
         : (frame) => readAll(holder.instance, frame, innerOf(frame)),
+  };
+}
+
+/** The variable of the other message of a transaction: the request in an onreply route, the reply in a failure route. */
+function ofMessage(compilation: Compilation, message: 'request' | 'reply' | null, read: Reader): Reader {
+  if (message === null) return read;
+  const { environment } = compilation;
+  return (frame) => {
+    const other = environment.otherMessage(frame, message);
+    return other === null ? null : read(other);
   };
 }
 
@@ -78,22 +96,35 @@ function findVariable(compilation: Compilation, name: string): Found<VariableSha
   return compilation.environment.findVariable(name);
 }
 
-function complainUnknown(compilation: Compilation, token: Token, name: string): void {
-  const owner = compilation.environment.unloadedOwner('variable', name);
+function complainUnknown(
+  compilation: Compilation,
+  place: { readonly token: Token; readonly text: string },
+  name: string,
+): void {
+  const { environment } = compilation;
+  const owner = environment.unloadedOwner('variable', name);
   if (owner !== null) {
-    compilation.complain(token, `$${name} needs loadmodule "${owner}.so"`);
+    compilation.complainUnknown(place.token, `$${name} needs loadmodule "${owner}.so"`, place.text);
     return;
   }
-  const known = [...compilation.environment.names('variable'), ...Object.keys(builtinVariables)];
-  compilation.complain(token, `unknown variable $${name}${suggestion(name, known)}`);
+  const dot = name.lastIndexOf('.');
+  const stem = dot === -1 ? '' : name.slice(0, dot);
+  const isStem = stem !== '' && findVariable(compilation, stem) !== null;
+  const known = [...environment.names('variable'), ...Object.keys(builtinVariables)];
+  const hint = isStem
+    ? `; to put a dot behind $${stem}, write $(${stem})${name.slice(dot)}`
+    : suggestion(name, known);
+  compilation.complainUnknown(place.token, `unknown variable $${name}${hint}`, place.text);
 }
 
 /** Null when the text cannot be taken apart. */
 function splitVariable(text: string): VariableText | null {
   const isWrapped = text.charAt(1) === '(' && text.endsWith(')');
   let rest = isWrapped ? text.slice(2, -1).trim() : text.slice(1);
-  // $(<request>ru): the other message of a transaction; the context knows it by itself.
-  rest = rest.replace(/^<(request|reply)>/, '');
+  const message = isWrapped
+    ? (/^<(request|reply)>/.exec(rest)?.[1] as 'request' | 'reply' | undefined)
+    : undefined;
+  if (message !== undefined) rest = rest.slice(message.length + 2);
   const name = /^[A-Za-z_][A-Za-z0-9_.]*/.exec(rest)?.[0] ?? '';
   if (name === '') return null;
   rest = rest.slice(name.length);
@@ -115,7 +146,7 @@ function splitVariable(text: string): VariableText | null {
     transformations.push(rest.slice(1, end - 1));
     rest = rest.slice(end).trimStart();
   }
-  return rest === '' ? { name, inner, index, transformations } : null;
+  return rest === '' ? { message: message ?? null, name, inner, index, transformations } : null;
 }
 
 function innerReader(compilation: Compilation, token: Token, inner: string): (frame: ScriptFrame) => string {
@@ -141,7 +172,7 @@ function indexReader(
     const { read } = compileVariable(compilation, token, index);
     return (frame) => Number(read(frame) ?? 0);
   }
-  compilation.complain(token, `[${index}] is no index`);
+  compilation.complain(token, `[${index}] is no index`, `[${index}]`);
   return noIndex;
 }
 
@@ -157,8 +188,7 @@ function applyTransformations(
     const name = (comma === -1 ? text : text.slice(0, comma)).trim();
     const apply = compilation.environment.findTransformation(name);
     if (apply === null) {
-      const hint = suggestion(name, compilation.environment.names('transformation'));
-      compilation.complain(token, `unknown transformation {${name}}${hint}`);
+      complainTransformation(compilation, { token, text }, name);
       continue;
     }
     const list = comma === -1 ? [] : splitArguments(name, text.slice(comma + 1));
@@ -171,6 +201,20 @@ function applyTransformations(
       );
   }
   return read;
+}
+
+function complainTransformation(
+  compilation: Compilation,
+  place: { readonly token: Token; readonly text: string },
+  name: string,
+): void {
+  const { environment } = compilation;
+  const owner = environment.unloadedOwner('transformation', name);
+  const cause =
+    owner === null
+      ? `unknown transformation {${name}}${suggestion(name, environment.names('transformation'))}`
+      : `{${name}} needs loadmodule "${owner}.so"`;
+  compilation.complainUnknown(place.token, cause, place.text);
 }
 
 /** Commas inside parentheses belong to a variable; a substitution expression is one argument. */
@@ -191,34 +235,46 @@ function splitArguments(name: string, text: string): string[] {
   return list;
 }
 
-/** A string with variables in it. Constant ones cost nothing at run time. `$$` is one `$`; null prints `<null>`. */
+/**
+ * A string with variables in it. Constant ones cost nothing at run time; `$$` is one `$`. A variable alone keeps its
+ * value as it is, null included: that is how functions get their arguments.
+ */
 export function compileText(compilation: Compilation, token: Token, text: string): Reader {
-  if (!text.includes('$')) return () => text;
+  return joinParts(splitText(compilation, token, text), true);
+}
+
+/** The same as text always, so that a variable alone that is null gives `<null>`: strings in expressions. */
+export function compileFormat(compilation: Compilation, token: Token, text: string): Reader {
+  return joinParts(splitText(compilation, token, text), false);
+}
+
+function splitText(compilation: Compilation, token: Token, text: string): (string | Reader)[] {
   const parts: (string | Reader)[] = [];
   let literal = '';
   for (let at = 0; at < text.length; ) {
-    if (text[at] !== '$') {
-      literal += text[at++];
-      continue;
-    }
-    const end = text[at + 1] === '$' ? at + 2 : variableEnd(text, at);
-    if (text[at + 1] === '$' || end <= at + 1) {
+    const next = text.indexOf('$', at);
+    literal += text.slice(at, next === -1 ? undefined : next);
+    if (next === -1) break;
+    const end = text[next + 1] === '$' ? next + 2 : variableEnd(text, next);
+    if (text[next + 1] === '$' || end <= next + 1) {
       literal += '$';
-      at = Math.max(end, at + 1);
-      continue;
+    } else {
+      if (literal !== '') parts.push(literal);
+      literal = '';
+      parts.push(compileVariable(compilation, token, text.slice(next, end)).read);
     }
-    if (literal !== '') parts.push(literal);
-    literal = '';
-    parts.push(compileVariable(compilation, token, text.slice(at, end)).read);
     at = end;
   }
-  if (literal !== '') parts.push(literal);
-  return joinParts(parts);
+  if (literal !== '' || parts.length === 0) parts.push(literal);
+  return parts;
 }
 
-function joinParts(parts: readonly (string | Reader)[]): Reader {
+function joinParts(parts: readonly (string | Reader)[], keepsValue: boolean): Reader {
   const [only] = parts;
-  if (parts.length === 1 && only !== undefined) return typeof only === 'string' ? () => only : only;
+  if (parts.length === 1 && only !== undefined) {
+    if (typeof only === 'string') return () => only;
+    return keepsValue ? only : (frame) => String(only(frame) ?? '<null>');
+  }
   return (frame) => {
     let result = '';
     for (const part of parts) result += typeof part === 'string' ? part : (part(frame) ?? '<null>');
