@@ -74,13 +74,13 @@ export function loadScript(options: LoadOptions): LoadedScript | readonly Diagno
   }
   const modules = registry.ordered(compilation);
   compileRoutes(script, compilation);
-  if (diagnostics.length > 0) return sorted(diagnostics);
+  if (diagnostics.length > 0) return sorted(diagnostics, options.path);
   const bind = (instances: ReadonlyMap<string, unknown>): BoundScript => {
     registry.bind(instances);
     return new Routes(compilation.routes);
   };
   const routes = [...compilation.routes.values()];
-  return { globals, sockets, aliases, modules, warnings: sorted(warnings), routes, bind };
+  return { globals, sockets, aliases, modules, warnings: sorted(warnings, options.path), routes, bind };
 }
 
 function readGlobals(
@@ -158,12 +158,14 @@ function compileRoutes(script: Script, compilation: Compilation): void {
   compilation.checkSubroutes();
 }
 
-function sorted(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+/** By place, the script itself before what it includes. */
+function sorted(diagnostics: readonly Diagnostic[], path: string): readonly Diagnostic[] {
   return [...diagnostics].sort(
-    (a, b) =>
-      a.position.file.localeCompare(b.position.file) ||
-      a.position.line - b.position.line ||
-      a.position.column - b.position.column,
+    ({ position: a }, { position: b }) =>
+      Number(a.file !== path) - Number(b.file !== path) ||
+      a.file.localeCompare(b.file) ||
+      a.line - b.line ||
+      a.column - b.column,
   );
 }
 

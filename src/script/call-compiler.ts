@@ -31,7 +31,7 @@ export const callCompiler = {
     if (compilation.environment.findFunction(call.name.text)?.shape.asynchronous === true) {
       compilation.warn(
         call.name,
-        `${call.name.text}() is not waited for here: use async(${call.name.text}(…), route)`,
+        `${call.name.text}() is not waited for here: use async(${call.name.text}(...), route)`,
       );
     }
     return (frame) => {

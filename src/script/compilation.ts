@@ -94,6 +94,11 @@ export class Compilation {
     this.loopDepth = 0;
   }
 
+  /** False in timer, startup and event routes. */
+  get hasMessage(): boolean {
+    return !['timer', 'startup', 'event'].includes(this.#current?.kind ?? '');
+  }
+
   noteCall(routeName: string): void {
     this.#body.calls.add(`request ${routeName}`);
   }
@@ -101,14 +106,15 @@ export class Compilation {
   /** A function whose declaration allows only some kinds of route. */
   noteUse(token: Token, routes: readonly string[]): void {
     const current = this.#current;
-    if (current === null || routes.includes(current.kind)) return;
+    if (current === null) return;
     if (isSubroute(current)) this.#body.uses.push({ token, routes });
-    else this.complain(token, `${token.text}() cannot be used in a ${current.kind} route`);
+    else if (!routes.includes(current.kind))
+      this.complain(token, `${token.text}() cannot be used in a ${current.kind} route`);
   }
 
   /**
-   * route[x] may be called from routes of any kind: a function in it must be allowed in one of those that lead there.
-   * OpenSIPS looks at the block alone and takes it for a request route.
+   * route[x] may be called from routes of any kind: a function in it should be allowed in one of those that lead there.
+   * OpenSIPS takes every such block for a request route; what it would accept is no more than worth a warning.
    */
   checkSubroutes(): void {
     const kinds = new Map<string, Set<string>>();
@@ -120,7 +126,9 @@ export class Compilation {
       for (const { token, routes } of body.uses) {
         if (routes.some((kind) => callers.has(kind))) continue;
         const places = [...callers].join(' or ');
-        this.complain(token, `${token.text}() cannot be used in a ${places} route`);
+        const cause = `${token.text}() cannot be used in a ${places} route`;
+        if (routes.includes('request')) this.warn(token, cause);
+        else this.complain(token, cause);
       }
     }
   }

@@ -124,12 +124,9 @@ class ScriptParser {
   }
 
   #loadModule(): void {
-    const at = this.#tokens.next();
-    this.#steps.push({
-      kind: 'load',
-      at,
-      name: this.#tokens.expectKind('string', 'the name of a module').text,
-    });
+    this.#tokens.next();
+    const at = this.#tokens.expectKind('string', 'the name of a module');
+    this.#steps.push({ kind: 'load', at, name: at.text });
   }
 
   #setParameter(): void {

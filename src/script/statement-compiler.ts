@@ -213,7 +213,8 @@ function compileAsync(compilation: Compilation, statement: Of<'async'>): Runner 
   if (statement.resume === null) return () => exit;
   const route = laterRoute(compilation, statement.resume, 'resume in');
   const keep = compilation.environment.findFunction(newTransactionFunction);
-  if (keep === null) compilation.complainUnknown(statement.at, 'async() needs loadmodule "tm.so"');
+  if (keep === null && compilation.hasMessage)
+    compilation.complainUnknown(statement.at, 'async() needs loadmodule "tm.so"');
   if (route === null) return () => exit;
   return (frame) => {
     if (frame.routeKind === 'request') void keep?.shape.call(keep.holder.instance, frame);

@@ -108,7 +108,10 @@ export class StatementParser {
     const target = this.#tokens.next();
     const operator = this.#tokens.next();
     if (!assignments.includes(operator.text)) {
-      throw new SyntaxProblem(operator, `an assignment (=, :=, += …) is expected behind ${target.text}`);
+      throw new SyntaxProblem(
+        operator,
+        `an assignment (=, :=, += and so on) is expected behind ${target.text}`,
+      );
     }
     const value = this.#value();
     this.#semicolon();
