@@ -103,6 +103,7 @@ export class ResponseContext implements ServerUser, BranchOwner {
   /** Index of the first branch of the present round. */
   #roundStart = 0;
   #serverOver = false;
+  #isEnded = false;
   /** The caller sent a CANCEL: nothing new is tried for it. */
   #cancelled = false;
   /** A peer owns the request after all: nothing but a 2xx goes upstream any more. */
@@ -157,7 +158,7 @@ export class ResponseContext implements ServerUser, BranchOwner {
     this.branches.push(branch);
     this.#running++;
     const sent = {
-      bytes: toBytes(text),
+      text,
       method: request.method,
       flow: target.flow,
       finalResponseMilliseconds: this.settings.frTimeout,
@@ -232,15 +233,10 @@ export class ResponseContext implements ServerUser, BranchOwner {
     branch.cancel = 'sent';
     // RFC 3261 9.1: without an answer 64 × T1 after the CANCEL, the transaction counts as cancelled.
     this.#setTimer(now, branch, longTimeout(this.#table.settings));
-    const sent = parseMessage(branch.client.bytes!.toString('latin1'));
+    const sent = parseMessage(branch.client.text!);
     // A script may have put in a header line that is none: then nobody downstream could read the request either.
     if (isFailure(sent)) return;
-    this.#table.startCancel(
-      now,
-      branch.client,
-      toBytes(buildCancel(sent, this.#cancelHeaders)),
-      silentClient,
-    );
+    this.#table.startCancel(now, branch.client, buildCancel(sent, this.#cancelHeaders), silentClient);
   }
 
   // ── upstream ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -424,7 +420,12 @@ export class ResponseContext implements ServerUser, BranchOwner {
   }
 
   #endIfOver(now: number): void {
-    if (!this.#serverOver || this.#running > 0) return;
+    if (this.#isEnded || this.#running > 0) return;
+    // What is left of an answered request that is no INVITE (half of all) needs nobody but its server transaction.
+    const isIdle = !this.server.isInvite && this.server.lastStatus >= 200;
+    if (!this.#serverOver && !isIdle) return;
+    this.#isEnded = true;
+    this.server.detachUser();
     this.#user.onEnd(now);
   }
 }

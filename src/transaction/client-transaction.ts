@@ -30,7 +30,11 @@ export interface ClientUser {
 }
 
 export interface ClientRequest {
-  readonly bytes: Buffer;
+  /**
+   * The whole request. Kept as text, not as bytes: small Buffers are cut from shared slabs of 64 kB, and one that is
+   * kept for half a minute keeps its slab.
+   */
+  readonly text: string;
   readonly method: string;
   readonly flow: Flow;
   /** Timer B or F, ms. */
@@ -54,8 +58,8 @@ export class ClientTransaction {
   cancel: ClientTransaction | null = null;
   /** For a CANCEL: the INVITE it cancels. */
   readonly cancels: ClientTransaction | null;
-  #bytes: Buffer | null;
-  #acknowledgement: Buffer | null = null;
+  #text: string | null;
+  #acknowledgement: string | null = null;
   #ended = false;
   readonly #table: TransactionTable;
   readonly #timers: TransactionTimers;
@@ -76,20 +80,20 @@ export class ClientTransaction {
     this.isInvite = request.method === 'INVITE';
     this.flow = request.flow;
     this.user = user;
-    this.#bytes = request.bytes;
+    this.#text = request.text;
     this.state = this.isInvite ? 'calling' : 'trying';
     this.#timers = new TransactionTimers(table, this, request.finalResponseMilliseconds);
   }
 
   /** The request as sent; null once it has a final response. */
-  get bytes(): Buffer | null {
-    return this.#bytes;
+  get text(): string | null {
+    return this.#text;
   }
 
   start(now: number): void {
     // Before sending: a transport in memory may answer, and so end the transaction, while `send` still runs.
     this.#timers.start(now, this.isInvite ? inviteTimers : requestTimers, this.state);
-    this.#table.send(this.#bytes!, this.flow);
+    this.#table.send(this.#text!, this.flow);
   }
 
   receive(now: number, response: SipMessage): void {
@@ -144,16 +148,16 @@ export class ClientTransaction {
         return;
       case 'resend':
         this.#table.countRetransmission(this.#timers.repetition);
-        this.#table.send(this.#bytes!, this.flow);
+        this.#table.send(this.#text!, this.flow);
         return;
       case 'acknowledge':
         // RFC 3261 17.1.1.3: the same ACK for every repetition of the failure.
-        if (this.#bytes !== null)
-          this.#acknowledgement = this.#table.buildAcknowledgement(this.#bytes, response!);
+        if (this.#text !== null)
+          this.#acknowledgement = this.#table.buildAcknowledgement(this.#text, response!);
         if (this.#acknowledgement !== null) this.#table.send(this.#acknowledgement, this.flow);
         return;
       case 'forget':
-        this.#bytes = null;
+        this.#text = null;
         return;
       case 'timeout':
         this.#table.counters.timeout_finalresponse++;
@@ -169,7 +173,7 @@ export class ClientTransaction {
     this.#ended = true;
     this.state = 'terminated';
     this.#timers.stopAll([]);
-    this.#bytes = null;
+    this.#text = null;
     this.#acknowledgement = null;
     this.#table.releaseClient(now, this);
     this.user.onTerminated(now, this);

@@ -5,6 +5,7 @@
  */
 
 import type { SipMessage } from '#sip/message.ts';
+import { toBytes } from '#sip/serialize.ts';
 import {
   type InviteServerEvent,
   type InviteServerState,
@@ -50,6 +51,13 @@ export interface ServerParts {
   readonly user: ServerUser;
 }
 
+const nobody: ServerUser = {
+  onAck: () => {},
+  onServerTimeout: () => {},
+  onServerTransportError: () => {},
+  onServerTerminated: () => {},
+};
+
 type ServerRow = Row<ServerState, ServerAction>;
 
 export class ServerTransaction {
@@ -58,11 +66,12 @@ export class ServerTransaction {
   readonly source: Flow;
   readonly isInvite: boolean;
   readonly created: number;
-  readonly user: ServerUser;
+  user: ServerUser;
   state: ServerState;
   /** Status of the last response sent, 0 = none yet. */
   lastStatus = 0;
-  #lastResponse: Buffer | null = null;
+  /** As text: see `ClientRequest`. */
+  #lastResponse: string | null = null;
   #ended = false;
   readonly #table: TransactionTable;
   readonly #timers: TransactionTimers;
@@ -107,6 +116,11 @@ export class ServerTransaction {
     if (this.isInvite || this.lastStatus >= 200) return;
     this.lastStatus = 408;
     this.#step(now, 'sendNothing', null, null);
+  }
+
+  /** Absorbs and answers retransmissions by itself from here on: its user is told nothing more, and may go. */
+  detachUser(): void {
+    this.user = nobody;
   }
 
   /** Ends it at once and silently: a peer owns the request after all. */
@@ -158,16 +172,16 @@ export class ServerTransaction {
   #act(now: number, action: ServerAction, bytes: Buffer | null, message: SipMessage | null): void {
     switch (action) {
       case 'send':
-        this.#lastResponse = bytes;
         this.#table.sendReply(this, bytes!);
+        this.#lastResponse = bytes!.toString('latin1');
         return;
       case 'resend':
         // RFC 3261 17.2.1: in Proceeding there may be no response yet; then the retransmission is absorbed.
-        if (this.#lastResponse !== null) this.#table.sendReply(this, this.#lastResponse);
+        if (this.#lastResponse !== null) this.#table.sendReply(this, toBytes(this.#lastResponse));
         return;
       case 'repeat':
         this.#table.counters.retransmission_rpl_T2++;
-        this.#table.sendReply(this, this.#lastResponse!);
+        this.#table.sendReply(this, toBytes(this.#lastResponse!));
         return;
       case 'forget':
         this.#lastResponse = null;

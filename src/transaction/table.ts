@@ -225,9 +225,9 @@ export class TransactionTable {
   }
 
   /** Sends the CANCEL of an INVITE, with the retransmissions of a request of its own (RFC 3261 9.1). */
-  startCancel(now: number, invite: ClientTransaction, bytes: Buffer, user: ClientUser): void {
+  startCancel(now: number, invite: ClientTransaction, text: string, user: ClientUser): void {
     const request: ClientRequest = {
-      bytes,
+      text,
       method: 'CANCEL',
       flow: invite.flow,
       finalResponseMilliseconds: longTimeout(this.settings),
@@ -249,8 +249,8 @@ export class TransactionTable {
   // ── for the transactions themselves ───────────────────────────────────────────────────────────────────────────
 
   /** @internal */
-  send(bytes: Buffer, flow: Flow): void {
-    this.#transport.send(bytes, flow);
+  send(text: string, flow: Flow): void {
+    this.#transport.send(toBytes(text), flow);
   }
 
   /** Sends a response past the state machine, which is over: RFC 3261 16.7 step 10. */
@@ -259,9 +259,9 @@ export class TransactionTable {
   }
 
   /** @internal Null when the request cannot be read: a script may have put in a header line that is none. */
-  buildAcknowledgement(sent: Buffer, response: SipMessage): Buffer | null {
-    const request = parseMessage(sent.toString('latin1'));
-    return isFailure(request) ? null : toBytes(buildAck(request, response));
+  buildAcknowledgement(sent: string, response: SipMessage): string | null {
+    const request = parseMessage(sent);
+    return isFailure(request) ? null : buildAck(request, response);
   }
 
   /** @internal */

@@ -82,7 +82,7 @@ describe('RFC 3261 17.1.1.3 the ACK to a failure', () => {
       branch: slot.branch,
       headers: 'Route: <sip:a.example;lr>\r\nRoute: <sip:b.example;lr>\r\n',
     });
-    const parts = { bytes: Buffer.from(invite.text), method: 'INVITE', flow: callee };
+    const parts = { text: invite.text, method: 'INVITE', flow: callee };
     const silent = {
       onResponse: () => {},
       onTimeout: () => {},

@@ -131,7 +131,7 @@ export class TransactionBench {
     const slot = this.table.reserveClient(0);
     assert(!isFailure(slot), 'no slot');
     const text = request(method, { branch: slot.branch, sentBy: '192.0.2.1:5060' }).text;
-    const parts = { bytes: Buffer.from(text, 'latin1'), method, flow: callee, finalResponseMilliseconds };
+    const parts = { text, method, flow: callee, finalResponseMilliseconds };
     const client = this.table.prepareClient(slot, parts, {
       onResponse: (_now, response) => this.events.push(String(response.status)),
       onTimeout: () => this.events.push('timeout'),

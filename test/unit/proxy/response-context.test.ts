@@ -19,6 +19,22 @@ describe('a plain call', () => {
   });
 });
 
+describe('a request that is no INVITE', () => {
+  it('is over for its user with its last branch; retransmissions are answered until Timer J', () => {
+    const bye = request('BYE', { toTag: 'bob' });
+    const bench = new ProxyBench(bye);
+    bench.answer(bench.fork(), 200);
+    bench.advance(5000);
+    expect(bench.takeEvents()).toEqual(['response 0 200', 'reply 200', 'end']);
+    bench.take();
+    bench.table.findServer(bye)!.receive(bench.now, bye);
+    expect(bench.takeUpstreamNames()).toEqual(['200']);
+    bench.advance(32_000);
+    expect(bench.events).toEqual([]);
+    expect(bench.remains()).toEqual(nothing);
+  });
+});
+
 describe('onResponse', () => {
   it('may drop a provisional response', () => {
     const bench = new ProxyBench();
@@ -215,7 +231,7 @@ describe('a CANCEL', () => {
     const sent = bench.fork();
     const broken = bench.context.branches[0]!.client!;
     bench.answer(sent, 180);
-    broken.bytes!.write('~~~~ ~~~', broken.bytes!.indexOf('Call-ID: '), 'latin1');
+    Object.defineProperty(broken, 'text', { value: 'INVITE sip:bob SIP/2.0\r\nno header\r\n\r\n' });
     bench.take();
     bench.cancel();
     bench.advance(32_000);
