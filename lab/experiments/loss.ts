@@ -28,7 +28,8 @@ const failuresTolerated = 3;
 async function runLossy(options: LabOptions, percent: number, load: CallLoad): Promise<LossResult> {
   return withLab(options, async (lab) => {
     await lab.balancer.setFaults({ lossPercent: percent });
-    const capture = await Capture.start(lab.network, 'callee');
+    // Before the router loses anything: what the nodes sent counts, not what arrived.
+    const capture = await Capture.start(lab.network, 'lan0');
     const callee = startCallee(lab.network, 'callee-lossy');
     await sleep(300);
     const caller = startCaller(lab.network, { scenario: 'caller-plain', ...load });
