@@ -56,6 +56,7 @@ export function loadScript(options: LoadOptions): LoadedScript | readonly Diagno
   const diagnostics: Diagnostic[] = [];
   const warnings: Diagnostic[] = [];
   const script = parseScript(options, diagnostics);
+  if (script === null) return sorted(diagnostics, options.path);
   const registry = new ModuleRegistry(options.modules);
   const globals = new Map(script.globals.map(({ name, value, number }) => [name.text, number ?? value]));
   const compilation = new Compilation(

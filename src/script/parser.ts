@@ -1,10 +1,10 @@
 /** Tokens to a syntax tree. After a mistake it goes on behind the next `;` or `}`, to find all of them in one go. */
 
 import { type Diagnostic, diagnostic } from '#script/diagnostic.ts';
-import { positionOf, Source, scan, type Token } from '#script/scanner.ts';
+import { endlessString, positionOf, Source, scan, type Token } from '#script/scanner.ts';
 import { StatementParser } from '#script/statement-parser.ts';
 import type { GlobalAssignment, LoadModule, RouteBlock, Script, SetParameter } from '#script/syntax.ts';
-import { SyntaxProblem, type TokenStream, tokenStream } from '#script/token-stream.ts';
+import { HopelessScript, SyntaxProblem, type TokenStream, tokenStream } from '#script/token-stream.ts';
 
 export const routeKeywords = [
   'route',
@@ -43,9 +43,16 @@ export interface ParseInput {
   readFile(path: string): string;
 }
 
-export function parseScript(input: ParseInput, diagnostics: Diagnostic[]): Script {
+/** Null when a missing quote turns all that follows inside out: nothing but the complaints so far is of use then. */
+export function parseScript(input: ParseInput, diagnostics: Diagnostic[]): Script | null {
   const tokens = expand(new Source(input.path, input.text), input, diagnostics, 0);
-  return new ScriptParser(tokenStream(tokens, diagnostics)).parse();
+  if (diagnostics.some(({ cause }) => cause === endlessString)) return null;
+  try {
+    return new ScriptParser(tokenStream(tokens, diagnostics)).parse();
+  } catch (problem) {
+    if (problem instanceof HopelessScript) return null;
+    throw problem;
+  }
 }
 
 /** The tokens of a file with those of its includes in their places. */

@@ -43,6 +43,19 @@ export function positionOf(token: Token): Position {
   return token.source.position(token.start);
 }
 
+/** Line on which a string ends that goes over several lines; 0 for all others. */
+export function lastLineOf(token: Token): number {
+  const { source, start, end, kind } = token;
+  if (kind !== 'string' || !source.text.slice(start, end).includes('\n')) return 0;
+  return source.position(end - 1).line;
+}
+
+export const endlessString = 'the string that begins here never ends';
+
+export function missingQuote(token: Token): string {
+  return `this string ends on line ${lastLineOf(token)}: is its quote missing?`;
+}
+
 /** Longest first. */
 const symbols = [
   ':=',
@@ -189,7 +202,14 @@ class Scanner {
       }
       value += character === '\\' ? this.#escape() : character;
     }
-    this.#complain(start, 'the string that begins here never ends');
+    this.#endless(start);
+  }
+
+  /** Often an earlier string lacks its quote and took another's: the first of several lines is named as well. */
+  #endless(start: number): void {
+    this.#complain(start, endlessString);
+    const long = this.#tokens.find((token) => lastLineOf(token) > 0);
+    if (long !== undefined) this.#complain(long.start, missingQuote(long));
   }
 
   /** At a backslash; leaves the place at the last character used. Unknown escapes stay as they are. */
@@ -218,7 +238,7 @@ class Scanner {
     const start = this.#at;
     const end = this.#text.indexOf("'", start + 1);
     if (end === -1) {
-      this.#complain(start, 'the string that begins here never ends');
+      this.#endless(start);
       this.#at = this.#text.length;
       return;
     }

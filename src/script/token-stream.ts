@@ -1,7 +1,7 @@
 /** The tokens of a script one after the other, and what all parsers do with them. */
 
 import { type Diagnostic, diagnostic } from '#script/diagnostic.ts';
-import { positionOf, type Token } from '#script/scanner.ts';
+import { lastLineOf, missingQuote, positionOf, type Token } from '#script/scanner.ts';
 
 /** A mistake in the script; thrown only inside the parser, which is never on the path of a message. */
 export class SyntaxProblem extends Error {
@@ -12,6 +12,9 @@ export class SyntaxProblem extends Error {
     this.token = token;
   }
 }
+
+/** Thrown when what follows is read wrongly from here on, so that no further complaint would be of use. */
+export class HopelessScript extends Error {}
 
 const booleans: Readonly<Record<string, number>> = {
   yes: 1,
@@ -48,6 +51,7 @@ export interface TokenStream {
   signedNumber(): number | null;
   /** The text behind `after` up to the end of its line, comments left out; its tokens are skipped. */
   restOfLine(after: Token): string;
+  /** Throws {@link HopelessScript} when a quote seems to be missing. */
   report(problem: SyntaxProblem): void;
   /** Skips to where the next top-level item seems to begin. */
   recoverItem(keywords: readonly string[]): void;
@@ -133,7 +137,25 @@ class Stream implements TokenStream {
   }
 
   report(problem: SyntaxProblem): void {
+    const long = this.#longString(problem.token);
+    if (long !== undefined) {
+      this.#diagnostics.push(diagnostic(positionOf(long), missingQuote(long)));
+      throw new HopelessScript();
+    }
     this.#diagnostics.push(diagnostic(positionOf(problem.token), problem.message));
+  }
+
+  /** A string over several lines just before the problem or on its line. */
+  #longString(problem: Token): Token | undefined {
+    const line = positionOf(problem).line;
+    const near = [this.previous(), problem];
+    for (
+      let ahead = 0;
+      this.peek(ahead).kind !== 'end' && positionOf(this.peek(ahead)).line === line;
+      ahead++
+    )
+      near.push(this.peek(ahead));
+    return near.find((token) => lastLineOf(token) > 0);
   }
 
   recoverItem(keywords: readonly string[]): void {
@@ -164,5 +186,6 @@ class Stream implements TokenStream {
 }
 
 function describe(token: Token): string {
-  return token.kind === 'end' ? 'the end of the script' : `"${token.text}"`;
+  if (token.kind === 'end') return 'the end of the script';
+  return token.kind === 'string' ? 'a string' : `"${token.text}"`;
 }
