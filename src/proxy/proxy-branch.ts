@@ -9,15 +9,19 @@ import type { ClientTransaction, ClientUser } from '#transaction/client-transact
 import type { Flow } from '#util/socket-address.ts';
 import type { Timer, TimerTarget } from '#util/timer-queue.ts';
 
-export interface ProxyTarget {
+/** What a branch keeps of its target; the rest is only needed to write the request. */
+export interface BranchTarget {
   readonly requestUri: string;
   readonly flow: Flow;
+  /** The user's own. */
+  readonly tag?: unknown;
+}
+
+export interface ProxyTarget extends BranchTarget {
   /** The script's changes for this branch. */
   readonly edits: MessageEdits;
   /** Header lines to stand behind our Via, each ending in CRLF. */
   readonly headers: string;
-  /** The user's own. */
-  readonly tag?: unknown;
 }
 
 export interface BranchOwner {
@@ -30,7 +34,7 @@ export interface BranchOwner {
 
 export class ProxyBranch implements TimerTarget, ClientUser {
   readonly index: number;
-  readonly target: ProxyTarget;
+  readonly target: BranchTarget;
   client: ClientTransaction | null = null;
   /** Final status, 0 while it is pending. */
   status = 0;
@@ -46,9 +50,9 @@ export class ProxyBranch implements TimerTarget, ClientUser {
   timer: Timer | null = null;
   readonly #owner: BranchOwner;
 
-  constructor(index: number, target: ProxyTarget, owner: BranchOwner) {
+  constructor(index: number, { requestUri, flow, tag }: BranchTarget, owner: BranchOwner) {
     this.index = index;
-    this.target = target;
+    this.target = { requestUri, flow, tag };
     this.#owner = owner;
   }
 
