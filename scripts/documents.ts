@@ -6,6 +6,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describeWireFormat } from '#cluster/wire-format.ts';
+import { describeModules } from '#module/documentation.ts';
+import { modules } from '#modules/index.ts';
 import { describeTransactions } from '#transaction/diagram.ts';
 import { collectErrorUses, writeErrorPage } from './error-codes.ts';
 
@@ -18,6 +20,7 @@ export const root = dirname(import.meta.dirname);
 
 export const generatedPages: readonly GeneratedPage[] = [
   { path: 'docs/errors.md', write: () => writeErrorPage(collectErrorUses(root)) },
+  { path: 'docs/modules.md', write: () => describeModules(modules) },
   { path: 'docs/transactions.md', write: describeTransactions },
   { path: 'docs/wire-format.md', write: describeWireFormat },
 ];
