@@ -84,7 +84,8 @@ describe.each(globSync('*.cfg', { cwd: folder }).sort())('%s', (name) => {
   const wanted = expected(text, 'expect');
   const codes = expected(text, 'expect-code').map(Number);
   // Scripts that are only there to load use modules that need a whole node.
-  it.runIf(wanted.length > 0 || codes.length > 0)('says what it should', async () => {
+  if (wanted.length === 0 && codes.length === 0) return;
+  it('says what it should', async () => {
     if (isDiagnostics(loaded)) return;
     const { lines, code } = await run(loaded);
     expect(lines).toEqual(wanted);
