@@ -38,8 +38,11 @@ export interface LoadedScript {
   readonly modules: readonly LoadedModule[];
   readonly warnings: readonly Diagnostic[];
   readonly routes: readonly { readonly kind: string; readonly name: string; readonly interval: number }[];
-  /** Ties the script to the module instances of one node. A script is bound once. */
-  bind(instances: ReadonlyMap<string, unknown>): BoundScript;
+  /**
+   * Ties the script to the module instances of one node. A script is bound once. `onBroken` hears of errors that broke
+   * off a run which went on by itself (launch, async outside of the main route).
+   */
+  bind(instances: ReadonlyMap<string, unknown>, onBroken?: (error: unknown) => void): BoundScript;
 }
 
 /** Others are accepted, so that scripts run unchanged. */
@@ -76,12 +79,17 @@ export function loadScript(options: LoadOptions): LoadedScript | readonly Diagno
   const modules = registry.ordered(compilation);
   compileRoutes(script, compilation);
   if (diagnostics.length > 0) return sorted(diagnostics, options.path);
-  const bind = (instances: ReadonlyMap<string, unknown>): BoundScript => {
-    registry.bind(instances);
-    return new Routes(compilation.routes);
+  const bind: LoadedScript['bind'] = (instances, onBroken = rethrow) => {
+    registry.bind(instances, onBroken);
+    return new Routes(compilation.routes, onBroken);
   };
   const routes = [...compilation.routes.values()];
   return { globals, sockets, aliases, modules, warnings: sorted(warnings, options.path), routes, bind };
+}
+
+/** Nobody listens: the error must not get lost. */
+function rethrow(error: unknown): never {
+  throw error;
 }
 
 function readGlobals(
@@ -173,10 +181,12 @@ function sorted(diagnostics: readonly Diagnostic[], path: string): readonly Diag
 class Routes implements BoundScript {
   readonly #routes: ReadonlyMap<string, CompiledRoute>;
   readonly #main: CompiledRoute | null;
+  readonly #onBroken: (error: unknown) => void;
   readonly timers: readonly { readonly name: string; readonly seconds: number }[];
 
-  constructor(routes: ReadonlyMap<string, CompiledRoute>) {
+  constructor(routes: ReadonlyMap<string, CompiledRoute>, onBroken: (error: unknown) => void) {
     this.#routes = routes;
+    this.#onBroken = onBroken;
     this.#main = routes.get('request ') ?? null;
     this.timers = [...routes.values()]
       .filter((route) => route.kind === 'timer')
@@ -186,7 +196,13 @@ class Routes implements BoundScript {
   run(kind: RouteKind, name: string, context: MessageContext): number | Promise<number> {
     const route = kind === 'request' && name === '' ? this.#main : this.#routes.get(`${kind} ${name}`);
     if (route === null || route === undefined) return 1;
-    return runRoute(context, route);
+    const result = runRoute(context, route);
+    if (typeof result === 'number' || route === this.#main) return result;
+    // Only the main route has somebody who waits for what async() left behind.
+    return result.catch((error: unknown) => {
+      this.#onBroken(error);
+      return -1;
+    });
   }
 
   has(kind: RouteKind, name: string): boolean {

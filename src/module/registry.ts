@@ -33,6 +33,7 @@ const coreName = 'core';
 export class ModuleRegistry implements ScriptEnvironment {
   readonly #known: readonly ModuleDeclaration[];
   readonly #loaded = new Map<string, Loaded>();
+  #onBroken: (error: unknown) => void = () => {};
   readonly #functions = new Map<string, Found<FunctionShape>>();
   readonly #variables = new Map<string, Found<VariableShape>>();
   readonly #transformations = new Map<string, (value: Value, args: readonly Value[]) => Value>();
@@ -100,7 +101,8 @@ export class ModuleRegistry implements ScriptEnvironment {
     return result;
   }
 
-  bind(instances: ReadonlyMap<string, unknown>): void {
+  bind(instances: ReadonlyMap<string, unknown>, onBroken: (error: unknown) => void): void {
+    this.#onBroken = onBroken;
     for (const [name, loaded] of this.#loaded) loaded.holder.instance = instances.get(name);
   }
 
@@ -132,6 +134,10 @@ export class ModuleRegistry implements ScriptEnvironment {
     if (message === context.message) return frame;
     // All the rest is read through the original; variables are only read by it.
     return Object.create(frame, { message: { value: message } }) as ScriptFrame;
+  }
+
+  reportBroken(error: unknown): void {
+    this.#onBroken(error);
   }
 
   names(kind: 'function' | 'variable' | 'transformation'): Iterable<string> {

@@ -74,5 +74,7 @@ export interface ScriptEnvironment {
   unloadedOwner(kind: 'function' | 'variable' | 'transformation', name: string): string | null;
   /** For `$(<request>…)` and `$(<reply>…)`: the frame as if that message were being handled; null without one. */
   otherMessage(frame: ScriptFrame, which: 'request' | 'reply'): ScriptFrame | null;
+  /** A run that nobody waits for was broken off by an error. */
+  reportBroken(error: unknown): void;
   names(kind: 'function' | 'variable' | 'transformation'): Iterable<string>;
 }

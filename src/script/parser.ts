@@ -18,6 +18,9 @@ export const routeKeywords = [
   'event_route',
 ] as const;
 
+/** The others may stand without a name, or must. */
+const namedRoutes = ['branch_route', 'failure_route', 'event_route'];
+
 /** Their value is the rest of the line: it holds colons, dots and blanks of its own. */
 const lineGlobals = [
   'socket',
@@ -199,6 +202,10 @@ class ScriptParser {
       if (tokens.take(',')) interval = this.#interval(at);
       tokens.expect(']');
     }
+    if (at.text === 'timer_route' && interval <= 0)
+      tokens.report(new SyntaxProblem(at, 'timer_route needs a name and seconds: timer_route[name, 30]'));
+    else if (namedRoutes.includes(at.text) && name === '')
+      tokens.report(new SyntaxProblem(at, `${at.text} needs a name: ${at.text}[name]`));
     // route[0] is the main route.
     if (at.text === 'route' && name === '0') name = '';
     const open = tokens.expect('{');

@@ -240,7 +240,9 @@ function compileLaunch(compilation: Compilation, statement: Of<'launch'>): Runne
     const parameters = parameter === null ? null : [parameter(frame)];
     const result = start(own);
     if (route !== null) {
-      void Promise.resolve(result).then((code) => runRoute(own, route, parameters, code));
+      Promise.resolve(result)
+        .then((code) => runRoute(own, route, parameters, code))
+        .catch((error: unknown) => compilation.environment.reportBroken(error));
     }
     return goOn;
   };

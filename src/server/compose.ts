@@ -248,7 +248,10 @@ export class AnyviaNode {
       instances.set(declaration.name, instance);
       for (const command of declaration.commands ?? []) this.control.add(command, instance as never);
     }
-    this.#script = script.bind(instances);
+    this.#script = script.bind(instances, (error) => {
+      this.statistics.counter('core', 'broken_invariants').value++;
+      ports.log.error('a run of the script ended because of an error', { error: String(error) });
+    });
     const transactions = instances.get('tm');
     this.#transactions = transactions instanceof TransactionModule ? transactions : null;
     if (this.#transactions !== null) this.#transactions.hasGlobalReplyRoute = this.#script.has('onreply', '');

@@ -306,4 +306,17 @@ describe('async', () => {
     expect(context.dropped).toBe(false);
     expect(context.returnCode).toBe(2);
   });
+
+  it('tells of errors in runs that nobody waits for', async () => {
+    const script = load(
+      'enable_asserts=yes\nroute { launch(later(1), fails); }\nstartup_route { async(later(1), fails); }' +
+        'route[fails] { assert($rc == 2, "no"); }',
+    );
+    const errors: string[] = [];
+    const bound = script.bind(new Map([['core', { calls: [] }]]), (error) => errors.push(String(error)));
+    bound.run('request', '', requestContext());
+    expect(await bound.run('startup', '', requestContext())).toBe(-1);
+    expect(errors).toHaveLength(2);
+    expect(errors[0]).toContain('no');
+  });
 });
