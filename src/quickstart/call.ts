@@ -1,5 +1,6 @@
 /** One real call: Bob registers, Alice calls his address of record, they talk for a moment, Alice hangs up. */
 
+import { randomUUID } from 'node:crypto';
 import { Phone } from '#quickstart/phone.ts';
 import { headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
@@ -17,11 +18,8 @@ export interface Call {
   readonly bobPort: number;
 }
 
-let branchCount = 0;
-
 function branch(): string {
-  branchCount++;
-  return `z9hG4bKquick${process.pid}x${branchCount}`;
+  return `z9hG4bK${randomUUID()}`;
 }
 
 function via(phone: Phone): string {

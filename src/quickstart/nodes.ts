@@ -71,6 +71,8 @@ export async function startNodes(folder: string, program: string): Promise<Runni
 async function layDatabase(path: string, binPorts: readonly number[]): Promise<Failure | null> {
   const connection = openDatabase(`sqlite://${path}`, systemClock);
   if (isFailure(connection)) return connection;
+  const made = await connection.createDatabase();
+  if (made instanceof Failure) return made;
   const migrated = await applyMigrations(connection);
   const problem = migrated instanceof Failure ? migrated : await insertLoopbackMembers(connection, binPorts);
   await connection.close();
