@@ -1,5 +1,5 @@
 /**
- * The caller gets no provisional reply and only half of the 200s, so it repeats its INVITEs and BYEs, and each
+ * The caller gets no provisional reply and not all of the 200s, so it repeats its INVITEs and BYEs, and each
  * repetition goes to whichever node it likes. The callee must see exactly one INVITE and one BYE per call.
  */
 
@@ -11,7 +11,11 @@ import { startCallee, startCaller } from '../sipp.ts';
 import type { CallLoad } from './calls.ts';
 import { countCallsSeen, countDuplicates } from './loss.ts';
 
-const lost200Percent = 50;
+/**
+ * sipp gives up after eleven BYEs. With half of the 200s lost that happens by chance to one call in 2,000, and a run of
+ * some hundred calls fails now and then for nothing; with a quarter it does not, and enough is still repeated.
+ */
+const lost200Percent = 25;
 
 export async function runRepliesDropped(lab: Lab, load: CallLoad): Promise<string[]> {
   await lab.balancer.setFaults({ caller200LossPercent: lost200Percent });
