@@ -59,7 +59,7 @@ export interface VariableReference {
   write(context: MessageContext, value: Value): void;
 }
 
-/** > 0 true, < 0 false, 0 stops the script. A promise only from a function declared `asynchronous`. */
+/** > 0 true, < 0 false, 0 stops the script. A promise only from a function declared `asynchronous` or `waits`. */
 export type ReturnCode = number;
 
 export interface FunctionDeclaration<Instance> {
@@ -70,6 +70,8 @@ export interface FunctionDeclaration<Instance> {
   readonly help: string;
   /** May be used in `async(…)`. */
   readonly asynchronous?: boolean;
+  /** The script waits for its promise wherever the call stands, while other messages go on. Bounds its own waits. */
+  readonly waits?: boolean;
   readonly call: (
     instance: Instance,
     context: MessageContext,

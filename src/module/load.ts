@@ -11,6 +11,7 @@ import { runRoute } from '#script/run.ts';
 import { parseAliases, parseSockets, type SocketDefinition } from '#script/socket-definition.ts';
 import { compileBody } from '#script/statement-compiler.ts';
 import type { GlobalAssignment, RouteBlock, Script } from '#script/syntax.ts';
+import { WaitingParts } from '#script/waiting.ts';
 import { isFailure } from '#util/failure.ts';
 
 export interface LoadOptions extends ParseInput {
@@ -142,6 +143,7 @@ function kindOf(block: RouteBlock): string {
 
 function compileRoutes(script: Script, compilation: Compilation): void {
   const compiled: { block: RouteBlock; route: CompiledRoute }[] = [];
+  compilation.waiting = new WaitingParts(compilation.environment, script.routes);
   for (const block of script.routes) {
     const kind = kindOf(block);
     const key = `${kind} ${block.name}`;

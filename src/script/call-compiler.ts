@@ -10,6 +10,7 @@ import type { Argument, Call } from '#script/syntax.ts';
 import { booleanWord, numberOf } from '#script/token-stream.ts';
 import type { Value } from '#script/value.ts';
 import { compileText, compileVariable, unknownVariable } from '#script/variable.ts';
+import { type Later, whenDone } from '#script/waiting.ts';
 import { InvariantBroken } from '#util/assert.ts';
 import { isFailure } from '#util/failure.ts';
 
@@ -26,7 +27,8 @@ const failed: CompiledCall = () => -1;
 export const callCompiler = {
   /** For conditions and statements. A function that answers later is not waited for here: that is what async is for. */
   compile(compilation: Compilation, call: Call): CompiledCall {
-    if (call.name.text === 'route') return compileRouteCall(compilation, call);
+    // Only a call that never waits is compiled here: the value is there.
+    if (call.name.text === 'route') return compileRouteCall(compilation, call) as CompiledCall;
     const started = callCompiler.start(compilation, call);
     if (compilation.environment.findFunction(call.name.text)?.shape.asynchronous === true) {
       compilation.warn(
@@ -39,6 +41,17 @@ export const callCompiler = {
       frame.returnCode = typeof result === 'number' ? result : 1;
       return frame.returnCode;
     };
+  },
+
+  /** For calls that are waited for: those of functions that say so, and of routes with such calls in them. */
+  compileWaiting(compilation: Compilation, call: Call): StartedCall {
+    if (call.name.text === 'route') return compileRouteCall(compilation, call);
+    const started = callCompiler.start(compilation, call);
+    return (frame) =>
+      whenDone(started(frame), (code) => {
+        frame.returnCode = code;
+        return code;
+      });
   },
 
   /** The function itself, whose answer may come later. */
@@ -245,7 +258,7 @@ function bindRoute(
 
 // ── route(name, arguments…) ───────────────────────────────────────────────────────────────────────────────────────
 
-function compileRouteCall(compilation: Compilation, call: Call): CompiledCall {
+function compileRouteCall(compilation: Compilation, call: Call): StartedCall {
   const [target, ...rest] = call.arguments;
   if (target === undefined || target === null) {
     compilation.complain(call.name, 'route() needs the name of a route');
@@ -286,7 +299,11 @@ function valueReader(compilation: Compilation, argument: NonNullable<Argument>):
   return reader(compilation, argument);
 }
 
-function callRoute(frame: ScriptFrame, route: CompiledRoute | undefined, values: readonly Reader[]): number {
+function callRoute(
+  frame: ScriptFrame,
+  route: CompiledRoute | undefined,
+  values: readonly Reader[],
+): Later<number> {
   if (route === undefined) {
     frame.returnCode = -1;
     return -1;

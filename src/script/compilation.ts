@@ -4,19 +4,22 @@ import { type Diagnostic, diagnostic } from '#script/diagnostic.ts';
 import type { ScriptEnvironment, ScriptFrame } from '#script/environment.ts';
 import { positionOf, type Token } from '#script/scanner.ts';
 import type { Value } from '#script/value.ts';
+import { type Later, WaitingParts } from '#script/waiting.ts';
 
 export type Reader = (frame: ScriptFrame) => Value;
 /** What a statement tells the one around it. */
 export type Signal = 0 | 1 | 2 | 3;
 export const signals = { goOn: 0, break: 1, return: 2, exit: 3 } as const;
 export type Runner = (frame: ScriptFrame) => Signal;
+/** One with a function in it that may have to be waited for. */
+export type WaitingRunner = (frame: ScriptFrame) => Later<Signal>;
 
 export interface CompiledRoute {
   readonly kind: string;
   readonly name: string;
   /** Seconds of a timer route, else 0. */
   readonly interval: number;
-  run: Runner;
+  run: WaitingRunner;
 }
 
 /** A function used in a route[name], judged when it is known which kinds of route lead there. */
@@ -45,6 +48,8 @@ export class Compilation {
   readonly options: CompilationOptions;
   /** Key: `kind name`. Known before any body is compiled, so that routes may call each other. */
   readonly routes = new Map<string, CompiledRoute>();
+  /** Which statements and routes may have to wait. Set before any body is compiled. */
+  waiting: WaitingParts;
   /** Loops and switches around the statement that is being compiled. */
   loopDepth = 0;
   readonly #bodies = new Map<string, Subroute>();
@@ -58,6 +63,7 @@ export class Compilation {
     options: CompilationOptions,
   ) {
     this.environment = environment;
+    this.waiting = new WaitingParts(environment, []);
     this.diagnostics = lists.diagnostics;
     this.warnings = lists.warnings;
     this.options = options;

@@ -32,6 +32,8 @@ export interface FunctionShape {
   readonly routes: readonly string[];
   readonly arguments: readonly ArgumentShape[];
   readonly asynchronous?: boolean;
+  /** The script waits for its answer wherever the call stands. */
+  readonly waits?: boolean;
   // biome-ignore lint/suspicious/noExplicitAny: the declaration narrows instance, context and values itself.
   readonly call: (instance: any, context: any, ...values: any[]) => number | Promise<number>;
 }

@@ -4,11 +4,12 @@
  * one message into the next, and scripts cannot rely on that.
  */
 
-import { type CompiledRoute, signals } from '#script/compilation.ts';
+import { type CompiledRoute, type Signal, signals } from '#script/compilation.ts';
 import type { ScriptFrame } from '#script/environment.ts';
 import type { Value } from '#script/value.ts';
+import type { Later } from '#script/waiting.ts';
 
-/** The return code; a promise of it when the script went on with async(). What is thrown inside ends this run only. */
+/** The return code; a promise of it when the script waits or goes on later. What is thrown inside ends this run only. */
 export function runRoute(
   frame: ScriptFrame,
   route: CompiledRoute,
@@ -21,13 +22,22 @@ export function runRoute(
   frame.returnCode = returnCode;
   frame.routeStack.push(route.name === '' ? topName(route.kind) : route.name);
   if (parameters !== null) frame.parameters.push(parameters);
-  try {
-    route.run(frame);
-  } finally {
+  const end = (): void => {
     frame.routeStack.length = depth;
     frame.parameters.length = parameterDepth;
+  };
+  let signal: Later<Signal>;
+  try {
+    signal = route.run(frame);
+  } catch (error) {
+    end();
+    throw error;
   }
-  return frame.pending ?? frame.returnCode;
+  if (!(signal instanceof Promise)) {
+    end();
+    return frame.pending ?? frame.returnCode;
+  }
+  return signal.finally(end).then(() => frame.pending ?? frame.returnCode);
 }
 
 /** As `$route` shows the routes that have no name of their own. */
@@ -53,10 +63,15 @@ export function detachedFrame(frame: ScriptFrame): ScriptFrame {
 }
 
 /** A route within a route: its code is the explicit one, or that of its last command. */
-export function runSubroute(frame: ScriptFrame, route: CompiledRoute, parameters: Value[]): number {
+export function runSubroute(frame: ScriptFrame, route: CompiledRoute, parameters: Value[]): Later<number> {
   frame.parameters.push(parameters);
   frame.routeStack.push(route.name);
   const signal = route.run(frame);
+  if (signal instanceof Promise) return signal.then((value) => leaveSubroute(frame, value));
+  return leaveSubroute(frame, signal);
+}
+
+function leaveSubroute(frame: ScriptFrame, signal: Signal): number {
   frame.routeStack.pop();
   frame.parameters.pop();
   // exit inside the route ends everything; return 0 is the same.

@@ -7,6 +7,7 @@ import {
   type Runner,
   type Signal,
   signals,
+  type WaitingRunner,
 } from '#script/compilation.ts';
 import { suggestion } from '#script/diagnostic.ts';
 import type { ScriptFrame } from '#script/environment.ts';
@@ -14,7 +15,17 @@ import { compileAssignment, compileTest, compileValue } from '#script/expression
 import { detachedFrame, runRoute } from '#script/run.ts';
 import type { Token } from '#script/scanner.ts';
 import type { Argument, Statement, SwitchCase } from '#script/syntax.ts';
+import type { Value } from '#script/value.ts';
 import { compileText, compileVariable, unknownVariable } from '#script/variable.ts';
+import {
+  complainOfPlace,
+  waitingAssignment,
+  waitingBodies,
+  waitingCall,
+  waitingIf,
+  waitingSequence,
+  waitingWhile,
+} from '#script/waiting-compiler.ts';
 import { InvariantBroken } from '#util/assert.ts';
 
 const { goOn, break: stopLoop, return: leaveRoute, exit } = signals;
@@ -22,7 +33,14 @@ const { goOn, break: stopLoop, return: leaveRoute, exit } = signals;
 /** Makes the transaction that keeps a request while its script waits. */
 const newTransactionFunction = 't_newtran';
 
-export function compileBody(compilation: Compilation, statements: readonly Statement[]): Runner {
+/** A body that nothing has to be waited for answers at once; another is a {@link WaitingRunner}. */
+export function compileBody(compilation: Compilation, statements: readonly Statement[]): WaitingRunner {
+  if (statements.some((statement) => compilation.waiting.ofStatement(statement)))
+    return waitingSequence(statements.map((statement) => compileAny(compilation, statement)));
+  return compileQuickBody(compilation, statements);
+}
+
+function compileQuickBody(compilation: Compilation, statements: readonly Statement[]): Runner {
   const runners = statements.map((statement) => compileStatement(compilation, statement));
   const [first, second] = runners;
   if (first === undefined) return () => goOn;
@@ -36,10 +54,42 @@ export function compileBody(compilation: Compilation, statements: readonly State
   };
 }
 
-function compileStatement(compilation: Compilation, statement: Statement): Runner {
+function compileAny(compilation: Compilation, statement: Statement): WaitingRunner {
+  if (!compilation.waiting.ofStatement(statement)) return compileStatement(compilation, statement);
   switch (statement.kind) {
     case 'block':
       return compileBody(compilation, statement.body);
+    case 'if': {
+      const consequence = compileAny(compilation, statement.consequence);
+      const otherwise = statement.otherwise === null ? null : compileAny(compilation, statement.otherwise);
+      return waitingIf(compilation, statement, { consequence, otherwise });
+    }
+    case 'while': {
+      const body = compileLoopBody(compilation, () => compileAny(compilation, statement.body));
+      return waitingWhile(compilation, statement, body);
+    }
+    case 'for':
+      return compileWaitingFor(compilation, statement);
+    case 'switch':
+      return compileWaitingSwitch(compilation, statement);
+    case 'assign':
+      return waitingAssignment(compilation, statement);
+    case 'call':
+      return waitingCall(compilation, statement);
+    case 'assert':
+      complainOfPlace(compilation, statement.test);
+      return () => goOn;
+    default:
+      for (const value of statement.kind === 'return' ? statement.values : [])
+        complainOfPlace(compilation, value);
+      return () => goOn;
+  }
+}
+
+function compileStatement(compilation: Compilation, statement: Statement): Runner {
+  switch (statement.kind) {
+    case 'block':
+      return compileQuickBody(compilation, statement.body);
     case 'if':
       return compileIf(compilation, statement);
     case 'while':
@@ -118,19 +168,44 @@ function compileLoopBody<Body>(compilation: Compilation, compile: () => Body): B
   return body;
 }
 
-function compileFor(compilation: Compilation, statement: Of<'for'>): Runner {
+function compileForHead(
+  compilation: Compilation,
+  statement: Of<'for'>,
+): {
+  readonly write: ((frame: ScriptFrame, value: Value) => void) | null;
+  readonly readAll: (frame: ScriptFrame) => readonly Value[];
+} {
   const item = compileVariable(compilation, statement.item, statement.item.text);
   const list = compileVariable(compilation, statement.list, statement.list.text);
-  const body = compileLoopBody(compilation, () => compileStatement(compilation, statement.body));
   const { write } = item;
-  if (write === null) {
-    if (item !== unknownVariable)
-      compilation.complain(statement.item, `${statement.item.text} cannot be assigned to`);
-    return () => goOn;
-  }
+  if (write === null && item !== unknownVariable)
+    compilation.complain(statement.item, `${statement.item.text} cannot be assigned to`);
+  return {
+    write: write === null ? null : (frame, value) => write(frame, value, true),
+    readAll: list.readAll,
+  };
+}
+
+function compileWaitingFor(compilation: Compilation, statement: Of<'for'>): WaitingRunner {
+  const { write, readAll } = compileForHead(compilation, statement);
+  const body = compileLoopBody(compilation, () => compileAny(compilation, statement.body));
+  if (write === null) return () => goOn;
   return (frame) => {
-    for (const value of list.readAll(frame)) {
-      write(frame, value, true);
+    const values = [...readAll(frame)];
+    return waitingBodies(values.length, (index) => {
+      write(frame, values[index]!);
+      return body(frame);
+    });
+  };
+}
+
+function compileFor(compilation: Compilation, statement: Of<'for'>): Runner {
+  const { write, readAll } = compileForHead(compilation, statement);
+  const body = compileLoopBody(compilation, () => compileStatement(compilation, statement.body));
+  if (write === null) return () => goOn;
+  return (frame) => {
+    for (const value of readAll(frame)) {
+      write(frame, value);
       const signal = body(frame);
       if (signal === stopLoop) return goOn;
       if (signal !== goOn) return signal;
@@ -139,18 +214,37 @@ function compileFor(compilation: Compilation, statement: Of<'for'>): Runner {
   };
 }
 
-function compileSwitch(compilation: Compilation, statement: Of<'switch'>): Runner {
+/** Index of the case to begin with; -1 when none fits. */
+function compileChoice(compilation: Compilation, statement: Of<'switch'>): (frame: ScriptFrame) => number {
   const subject = compileVariable(compilation, statement.subject, statement.subject.text).read;
   const labels = statement.cases.map(({ label }) => (label === null ? null : String(label).toLowerCase()));
-  const bodies = compileLoopBody(compilation, () =>
-    statement.cases.map(({ body }) => compileBody(compilation, body)),
-  );
   checkLabels(compilation, statement.cases);
   return (frame) => {
     const value = subject(frame);
-    const text = value === null ? null : String(value).toLowerCase();
-    let start = text === null ? -1 : labels.indexOf(text);
-    if (start === -1) start = labels.indexOf(null);
+    const start = value === null ? -1 : labels.indexOf(String(value).toLowerCase());
+    return start === -1 ? labels.indexOf(null) : start;
+  };
+}
+
+function compileWaitingSwitch(compilation: Compilation, statement: Of<'switch'>): WaitingRunner {
+  const choose = compileChoice(compilation, statement);
+  const bodies = compileLoopBody(compilation, () =>
+    statement.cases.map(({ body }) => compileBody(compilation, body)),
+  );
+  return (frame) => {
+    const start = choose(frame);
+    if (start === -1) return goOn;
+    return waitingBodies(bodies.length - start, (index) => bodies[start + index]!(frame));
+  };
+}
+
+function compileSwitch(compilation: Compilation, statement: Of<'switch'>): Runner {
+  const choose = compileChoice(compilation, statement);
+  const bodies = compileLoopBody(compilation, () =>
+    statement.cases.map(({ body }) => compileQuickBody(compilation, body)),
+  );
+  return (frame) => {
+    const start = choose(frame);
     if (start === -1) return goOn;
     // Cases fall through until a break.
     for (let index = start; index < bodies.length; index++) {

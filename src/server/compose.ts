@@ -259,6 +259,12 @@ export class AnyviaNode {
     return null;
   }
 
+  /** What a script does after it waited may start timers, outside of any event of ours. */
+  #runMainRoute(context: MessageContext): number | Promise<number> {
+    const result = this.#script.run('request', '', context);
+    return typeof result === 'number' ? result : result.finally(() => this.#ports.rearm());
+  }
+
   #makeReceiver(host: NodeHost, branches: BranchCodec): void {
     const stateless = host.optionalService(statelessService);
     this.#receiver = new Receiver({
@@ -278,7 +284,7 @@ export class AnyviaNode {
       statistics: this.statistics,
       hooks: host.hooks,
       monotonic: () => this.#ports.clock.monotonic(),
-      runMainRoute: (context) => this.#script.run('request', '', context),
+      runMainRoute: (context) => this.#runMainRoute(context),
       absorbsAck: (request) => stateless?.absorbsAck(request) ?? false,
       isMyself: (name, port) => host.isMyself(name, port),
       send: (bytes, flow) => this.send(bytes, flow),

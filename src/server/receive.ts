@@ -58,6 +58,9 @@ export class Receiver {
   readonly #badTags: Counter;
   readonly #broken: Counter;
   readonly #unreadable = new LogLimiter();
+  /** Keys of requests whose script waits for an answer: what repeats them meanwhile is not new. */
+  readonly #waiting = new Set<string>();
+  readonly #waitingRepeats: Counter;
 
   constructor(parts: ReceiverParts) {
     this.#parts = parts;
@@ -71,6 +74,8 @@ export class Receiver {
     };
     this.#badTags = parts.statistics.counter('tm', 'bad_tags');
     this.#broken = core('broken_invariants');
+    this.#waitingRepeats = core('waiting_repeats');
+    parts.statistics.gauge('core', 'waiting_requests', () => this.#waiting.size);
   }
 
   /** Never throws: a broken invariant ends the handling of this one message and is counted. */
@@ -140,6 +145,7 @@ export class Receiver {
       known.receive(now, request);
       return;
     }
+    if (this.#waiting.size > 0 && this.#isWaitedFor(request)) return;
     if (request.method === 'CANCEL' && this.#cancelOwn(request, arrival)) return;
     const isForeign = ownership !== null && arrival.receivedBy === 0 && arrival.source.socket.anycast;
     if (!isForeign) {
@@ -184,13 +190,27 @@ export class Receiver {
       this.#afterRoute(context);
       return;
     }
-    result.then(
-      () => this.#afterRoute(context),
-      (error: unknown) => {
+    const key = this.#parts.table.key(request);
+    this.#waiting.add(key);
+    result
+      .finally(() => this.#waiting.delete(key))
+      .then(() => this.#afterRoute(context))
+      .catch((error: unknown) => {
         this.#broken.value++;
         this.#parts.log.error('the script ended because of an error', { error: String(error) });
-      },
-    );
+      });
+  }
+
+  /**
+   * A retransmission of a request whose script waits, or the CANCEL of such an INVITE: dropped, its sender repeats it
+   * (RFC 3261 17.1.2.2), and by then the transaction is there.
+   */
+  #isWaitedFor(request: SipMessage): boolean {
+    const { table } = this.#parts;
+    const key = request.method === 'CANCEL' ? table.inviteKey(request) : table.key(request);
+    if (!this.#waiting.has(key)) return false;
+    this.#waitingRepeats.value++;
+    return true;
   }
 
   #afterRoute(context: MessageContext): void {
