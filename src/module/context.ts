@@ -32,6 +32,8 @@ export interface RecordRoute {
   readonly parameters: string[];
   /** From `record_route_preset`: the whole host part, instead of the sending socket's. */
   preset: string | null;
+  /** The other side's, below the first, when the request changes networks on its way. */
+  secondPreset: string | null;
 }
 
 export type AttributeValues = Map<string, Value[]>;

@@ -52,6 +52,8 @@ export interface ArgumentDeclaration {
   readonly routeKind?: RouteKind;
   /** For `static`: checks and converts the literal at load time. A Failure becomes a diagnostic at the argument. */
   readonly parse?: (literal: string) => unknown;
+  /** For `static`: variables are allowed, and the text is parsed when its value changes; null when it is no good. */
+  readonly dynamic?: boolean;
 }
 
 export interface VariableReference {

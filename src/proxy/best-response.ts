@@ -7,10 +7,11 @@ import { headerNames } from '#sip/header-name.ts';
 /** 4xx codes that tell the caller how to try again. */
 const informative = [401, 407, 415, 420, 484];
 
-/** Null when there are no branches. */
+/** Among those that have ended; null when none has. */
 export function bestBranch(branches: readonly ProxyBranch[]): ProxyBranch | null {
   let best: ProxyBranch | null = null;
   for (const branch of branches) {
+    if (branch.pending) continue;
     if (best === null || rank(branch.status) < rank(best.status)) best = branch;
   }
   return best;

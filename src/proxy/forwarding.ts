@@ -20,6 +20,8 @@ export interface ForwardedRequest {
   readonly branch: string;
   /** `;cid=1` or ''. */
   readonly viaParameter: string;
+  /** RFC 5393 5: this branch's part of Max-Breadth; 0 leaves the header field as it is. */
+  readonly breadth: number;
 }
 
 /** RFC 3261 20.22: put in where the request has none. */
@@ -35,6 +37,10 @@ export function forwardedRequest(request: SipMessage, parts: ForwardedRequest): 
   const end = request.valueEnd(line);
   if (stamped !== value && !edits.touches(start, end)) edits.replace(start, end, stamped);
   decrementMaxForwards(request, edits);
+  if (parts.breadth > 0) writeBreadth(request, edits, parts.breadth);
+  // RFC 3261 18.3, 20.14: a stream has no other end of the message.
+  if (flow.socket.protocol !== 'udp' && request.find(headerNames.contentLength) === -1)
+    edits.insert(request.headersEnd, `Content-Length: ${request.body.length}\r\n`);
   const { advertisedAddress, advertisedPort, protocol } = flow.socket;
   const transport = protocol === 'udp' ? 'UDP' : protocol.toUpperCase();
   return (
@@ -56,6 +62,18 @@ function decrementMaxForwards(request: SipMessage, edits: MessageEdits): void {
   const start = request.valueStart(line);
   const end = request.valueEnd(line);
   if (!edits.touches(start, end)) edits.replace(start, end, String(Math.max(0, request.maxForwards - 1)));
+}
+
+/** RFC 5393 5.3.3: never more than came in; 60 where nothing came. */
+function writeBreadth(request: SipMessage, edits: MessageEdits, breadth: number): void {
+  const line = request.find(headerNames.maxBreadth);
+  if (line === -1) {
+    edits.insert(request.lineEnd(request.find(headerNames.via)), `Max-Breadth: ${breadth}\r\n`);
+    return;
+  }
+  const start = request.valueStart(line);
+  const end = request.valueEnd(line);
+  if (!edits.touches(start, end)) edits.overwrite(start, end, String(breadth));
 }
 
 /** RFC 3261 16.3 step 3: the request may go no further. A script that decremented the field has seen to that itself. */

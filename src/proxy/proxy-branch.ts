@@ -15,6 +15,8 @@ export interface BranchTarget {
   readonly flow: Flow;
   /** The user's own. */
   readonly tag?: unknown;
+  /** Nobody waits for this branch when all others have failed. */
+  readonly minor?: boolean;
 }
 
 export interface ProxyTarget extends BranchTarget {
@@ -22,10 +24,12 @@ export interface ProxyTarget extends BranchTarget {
   readonly edits: MessageEdits;
   /** Header lines to stand behind our Via, each ending in CRLF. */
   readonly headers: string;
+  /** Header lines that all requests to this place carry, the ACK to a failure and a CANCEL too. */
+  readonly commonHeaders?: string;
 }
 
 export interface BranchOwner {
-  onBranchResponse(now: number, branch: ProxyBranch, response: SipMessage): void;
+  onBranchResponse(now: number, branch: ProxyBranch, response: SipMessage, source: Flow): void;
   /** No answer came (408), or the request could not be sent (503). */
   onBranchFailure(now: number, branch: ProxyBranch, status: number): void;
   onBranchTimer(now: number, branch: ProxyBranch): void;
@@ -42,6 +46,8 @@ export class ProxyBranch implements TimerTarget, ClientUser {
   response: SipMessage | null = null;
   responseEdits: MessageEdits | null = null;
   provisional = false;
+  /** RFC 5393 5: its part of Max-Breadth; 0 when it has given that back. */
+  breadth = 0;
   /** RFC 3261 9.1: a CANCEL waits for the first provisional response. */
   cancel: 'none' | 'wanted' | 'sent' = 'none';
   /** Timer C expired: whatever failure its CANCEL brings counts as 408. */
@@ -50,9 +56,9 @@ export class ProxyBranch implements TimerTarget, ClientUser {
   timer: Timer | null = null;
   readonly #owner: BranchOwner;
 
-  constructor(index: number, { requestUri, flow, tag }: BranchTarget, owner: BranchOwner) {
+  constructor(index: number, { requestUri, flow, tag, minor = false }: BranchTarget, owner: BranchOwner) {
     this.index = index;
-    this.target = { requestUri, flow, tag };
+    this.target = { requestUri, flow, tag, minor };
     this.#owner = owner;
   }
 
@@ -64,8 +70,8 @@ export class ProxyBranch implements TimerTarget, ClientUser {
     this.#owner.onBranchTimer(now, this);
   }
 
-  onResponse(now: number, response: SipMessage): void {
-    this.#owner.onBranchResponse(now, this, response);
+  onResponse(now: number, response: SipMessage, source: Flow): void {
+    this.#owner.onBranchResponse(now, this, response, source);
   }
 
   onTimeout(now: number): void {

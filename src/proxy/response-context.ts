@@ -3,95 +3,34 @@
  * goes upstream. Scripts, dialogs and accounting see it through {@link ProxyUser}.
  * Invariant: at most one final response goes upstream, but for further 2xx to an INVITE (RFC 6026). The best response
  * is chosen among the branches of one round: those that a failure route adds later begin a new one, as in OpenSIPS.
- * Left out: recursion on 3xx (the script's affair) and the loop detection of RFC 5393 (Max-Forwards bounds loops).
+ * Left out: recursion on 3xx, which is the script's affair (module uac_redirect).
  */
 
 import { addChallenges, bestBranch } from '#proxy/best-response.ts';
-import { forwardedRequest, hasNextVia, isHopLimitReached, removeTopVia } from '#proxy/forwarding.ts';
+import { BreadthBudget, receivedBreadth } from '#proxy/breadth.ts';
+import { acceptCancel, completedElsewhere, reasonLines, silentClient } from '#proxy/cancellation.ts';
+import { forwardedRequest, hasNextVia, removeTopVia } from '#proxy/forwarding.ts';
+import { routingHash } from '#proxy/loop-detection.ts';
 import { type BranchOwner, ProxyBranch, type ProxyTarget } from '#proxy/proxy-branch.ts';
+import type { BranchReply, LocalReply, ProxySettings, ProxyUser } from '#proxy/proxy-user.ts';
+import { refusalOf } from '#proxy/validation.ts';
+import { Waiting, type WaitingOwner } from '#proxy/waiting.ts';
 import { MessageEdits } from '#sip/edits.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { buildCancel } from '#sip/request.ts';
 import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';
-import type { ClientUser } from '#transaction/client-transaction.ts';
 import type { BranchDescription, ServerTransaction, ServerUser } from '#transaction/server-transaction.ts';
 import { longTimeout } from '#transaction/settings.ts';
-import type { TransactionTable } from '#transaction/table.ts';
+import type { ClientSlot, TransactionTable } from '#transaction/table.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
-
-export interface ProxySettings {
-  /** Timer C, ms (OpenSIPS fr_inv_timeout). */
-  timerC: number;
-  /** Timer B and F, ms (OpenSIPS fr_timeout). */
-  frTimeout: number;
-  readonly viaParameter: string;
-  /** Header line of our own replies, or ''. */
-  readonly serverHeader: string;
-  readonly translate503: boolean;
-  /** RFC 3261 16.7 step 5: a 6xx ends the other branches. */
-  readonly block6xx: boolean;
-}
-
-export interface ProxyUser {
-  /** Every response of a branch but 100, before it is dealt with. `drop` counts for provisional ones only. */
-  onResponse(now: number, branch: ProxyBranch, response: SipMessage, edits: MessageEdits): 'forward' | 'drop';
-  /**
-   * All branches failed; `response` is null when the status is our own. `continue`: the user replied, added branches,
-   * or will do so and then call `conclude`.
-   */
-  onFinal(
-    now: number,
-    branch: ProxyBranch,
-    response: SipMessage | null,
-    status: number,
-  ): 'forward' | 'continue';
-  /** Something above 100 is about to go upstream. */
-  onReply(now: number, reply: UpstreamReply): void;
-  onEnd(now: number): void;
-  /** The same for all replies of one request (RFC 3261 8.2.6.2). */
-  newToTag(): string;
-}
-
-export interface UpstreamReply {
-  readonly status: number;
-  /** Null: a reply of our own. */
-  readonly response: SipMessage | null;
-  readonly edits: MessageEdits | null;
-  readonly toTag: string;
-}
-
-export interface LocalReply {
-  readonly status: number;
-  readonly reason: string;
-  readonly headers: string;
-  readonly toTag: string;
-  readonly body?: string;
-  readonly contentType?: string;
-}
 
 /** A request forked to more places than this is a loop or an attack. */
 export const branchesMax = 64;
 
-/** RFC 3326 3.1: a phone that rang in vain need not show a missed call. */
-const completedElsewhere = 'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n';
-
-const silentClient: ClientUser = {
-  onResponse: () => {},
-  onTimeout: () => {},
-  onTransportError: () => {},
-  onTerminated: () => {},
-};
-const silentServer: ServerUser = {
-  onAck: () => {},
-  onServerTimeout: () => {},
-  onServerTransportError: () => {},
-  onServerTerminated: () => {},
-};
-
-export class ResponseContext implements ServerUser, BranchOwner {
+export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   readonly branches: ProxyBranch[] = [];
   readonly settings: ProxySettings;
   /** Set right after construction. */
@@ -109,11 +48,18 @@ export class ResponseContext implements ServerUser, BranchOwner {
   /** A peer owns the request after all: nothing but a 2xx goes upstream any more. */
   #withdrawn = false;
   #cancelHeaders = '';
+  #isValidated = false;
+  /** RFC 5393 4.2 */
+  #routingHash = 0;
+  /** Made with the first branch: answers of our own need none. */
+  #breadth: BreadthBudget | null = null;
+  readonly #waiting: Waiting;
 
   private constructor(table: TransactionTable, user: ProxyUser, settings: ProxySettings) {
     this.#table = table;
     this.#user = user;
     this.settings = settings;
+    this.#waiting = new Waiting(table.timers, this);
   }
 
   /** Makes the server transaction too; TRANSACTION_TABLE_FULL when there is no room for it. */
@@ -138,23 +84,72 @@ export class ResponseContext implements ServerUser, BranchOwner {
   // ── downstream ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
+   * RFC 3261 16.3: a request that must not be forwarded is answered here, and the Failure says why. Once per request;
+   * `requestUri` and `edits` are the script's.
+   */
+  validate(now: number, requestUri: string, edits: MessageEdits): Failure | null {
+    if (this.#isValidated) return null;
+    this.#isValidated = true;
+    const { request, source } = this.server;
+    this.#routingHash = routingHash(request, source);
+    const { branches } = this.#table;
+    const refusal = refusalOf(request, requestUri, edits, {
+      loops: this.settings.detectLoops ? { hash: this.#routingHash, branches } : null,
+      understoodOptions: this.settings.understoodOptions,
+    });
+    if (refusal === null) return null;
+    this.#replyLocally(now, refusal.status, refusal.headers);
+    return new Failure(
+      'PROXY_REQUEST_REFUSED',
+      `${request.method} ${request.callId}: ${refusal.status} ${reasonPhrase(refusal.status)} (RFC 3261 16.3)`,
+    );
+  }
+
+  /** RFC 5393 5.3.3: so many branches are to come together; when Max-Breadth forbids it, the caller gets 440. */
+  announce(now: number, branches: number): Failure | null {
+    this.#breadth ??= new BreadthBudget(receivedBreadth(this.server.request));
+    if (this.#breadth.announce(branches + Math.min(this.#waiting.expected, 1))) return null;
+    return this.#refuseBreadth(now);
+  }
+
+  #refuseBreadth(now: number): Failure {
+    if (this.branches.every((branch) => !branch.pending)) this.#replyLocally(now, 440);
+    const { callId } = this.server.request;
+    return new Failure('PROXY_BREADTH_EXHAUSTED', `${callId}: Max-Breadth allows no further branch at once`);
+  }
+
+  /**
    * RFC 3261 16.6: sends the request to one more place. `target.edits` is used up: the branch's own changes are added
-   * to it. When Max-Forwards allows no further hop, the caller has been answered 483.
+   * to it. A Failure may mean that the caller has been answered: see `validate` and `announce`.
    */
   addBranch(now: number, target: ProxyTarget): ProxyBranch | Failure {
-    const refused = this.#refuse(now, target);
+    const refused = this.#refuse() ?? this.validate(now, target.requestUri, target.edits);
     if (refused !== null) return refused;
-    const index = this.branches.length;
-    const slot = this.#table.reserveClient(index);
-    if (isFailure(slot)) return slot;
+    this.#breadth ??= new BreadthBudget(receivedBreadth(this.server.request));
+    const breadth = this.#breadth.take();
+    if (breadth === 0) return this.#refuseBreadth(now);
+    const slot = this.#table.reserveClient(this.branches.length, this.#routingHash);
+    if (isFailure(slot)) {
+      this.#breadth.giveBack(breadth);
+      return slot;
+    }
+    const branch = new ProxyBranch(this.branches.length, target, this);
+    branch.breadth = breadth;
+    this.#start(now, branch, slot, target);
+    return branch;
+  }
+
+  #start(now: number, branch: ProxyBranch, slot: ClientSlot, target: ProxyTarget): void {
     const { request, source } = this.server;
+    const { commonHeaders = '' } = target;
     const text = forwardedRequest(request, {
       ...target,
+      headers: target.headers + commonHeaders,
       source,
       branch: slot.branch,
       viaParameter: this.settings.viaParameter,
+      breadth: branch.breadth,
     });
-    const branch = new ProxyBranch(index, target, this);
     this.branches.push(branch);
     this.#running++;
     const sent = {
@@ -162,33 +157,57 @@ export class ResponseContext implements ServerUser, BranchOwner {
       method: request.method,
       flow: target.flow,
       finalResponseMilliseconds: this.settings.frTimeout,
+      commonHeaders,
     };
+    if (this.#waiting.expected > 0) this.#waiting.expected--;
+    if (!this.server.isInvite && this.server.lastStatus === 0)
+      this.#waiting.startTrying(now, this.#table.settings);
     // Known before the request leaves: a transport in memory may answer while `start` still runs.
     branch.client = this.#table.prepareClient(slot, sent, branch);
     branch.client.start(now);
-    return branch;
   }
 
-  #refuse(now: number, target: ProxyTarget): Failure | null {
-    const { request } = this.server;
-    if (this.isOver) {
-      return new Failure('PROXY_REQUEST_OVER', `${request.callId}: the request is answered or cancelled`);
-    }
-    if (this.branches.length >= branchesMax) {
-      return new Failure('PROXY_BRANCHES_TOO_MANY', `${request.callId}: more than ${branchesMax} branches`);
-    }
-    if (isHopLimitReached(request, target.edits)) {
-      // RFC 3261 16.3 step 3
-      this.#replyLocally(now, 483);
-      return new Failure('PROXY_HOPS_EXHAUSTED', `${request.method} ${request.callId}: Max-Forwards is 0`);
-    }
+  #refuse(): Failure | null {
+    const { callId } = this.server.request;
+    if (this.isOver)
+      return new Failure('PROXY_REQUEST_OVER', `${callId}: the request is answered or cancelled`);
+    if (this.branches.length >= branchesMax)
+      return new Failure('PROXY_BRANCHES_TOO_MANY', `${callId}: more than ${branchesMax} branches`);
+    // RFC 3261 16.7 step 5: no new branch once somebody answered for everywhere.
+    if (this.settings.block6xx && this.branches.some((branch) => branch.status >= 600))
+      return new Failure('PROXY_DECLINED_EVERYWHERE', `${callId}: a 6xx ended the search`);
     return null;
   }
 
+  /**
+   * More branches will be added although all that there are may fail: nothing is concluded before `count` of them
+   * came, or that time has passed.
+   */
+  expectBranches(now: number, count: number): void {
+    this.#waiting.expect(now, count, this.settings.timerC);
+  }
+
+  /** Those that are there must do. */
+  expectNoMore(now: number): void {
+    this.#waiting.expectNoMore();
+    if (this.branches.length > 0) this.conclude(now);
+    else if (!this.isOver) this.#answerTimeout(now);
+  }
+
+  get isExpecting(): boolean {
+    return this.#waiting.expected > 0;
+  }
+
   /** CANCEL to every pending branch (16.10); those that answered nothing yet get theirs with the first 1xx. */
-  cancel(now: number, headers = ''): void {
+  cancel(now: number, headers = '', except: ProxyBranch | null = null): void {
     this.#cancelHeaders = headers;
-    for (const branch of this.branches) this.#cancelBranch(now, branch);
+    for (const branch of this.branches) if (branch !== except) this.#cancelBranch(now, branch);
+  }
+
+  /** CANCEL to one branch, when it is pending. */
+  cancelBranch(now: number, branch: ProxyBranch): void {
+    this.#cancelHeaders = '';
+    this.#cancelBranch(now, branch);
   }
 
   /**
@@ -196,20 +215,13 @@ export class ResponseContext implements ServerUser, BranchOwner {
    * CANCELs downstream; without any, the caller's own Reason does (RFC 3326 2).
    */
   receiveCancel(now: number, cancel: SipMessage, source: Flow, headers = ''): void {
-    const answer = buildResponse(cancel, {
-      status: 200,
-      reason: 'canceling',
-      // RFC 3261 9.2: the same tag as in the response to the request that is cancelled.
-      toTag: this.#user.newToTag(),
-      headers: this.settings.serverHeader,
-      received: source,
-    });
-    const server = this.#table.createServer(now, cancel, source, silentServer);
-    // No room to remember the CANCEL: it is obeyed all the same, and answered when it is repeated.
-    if (!isFailure(server)) server.respond(now, 200, toBytes(answer));
+    // RFC 3261 9.2: the same tag as in the response to the request that is cancelled.
+    const parts = { toTag: this.#user.newToTag(), headers: this.settings.serverHeader };
+    acceptCancel(now, this.#table, { cancel, source }, parts);
     // RFC 3261 9.2: no effect once there is a final response.
     if (this.isOver) return;
     this.#cancelled = true;
+    this.#waiting.expectNoMore();
     if (this.branches.every((branch) => !branch.pending)) this.#replyLocally(now, 487);
     else this.cancel(now, headers === '' ? reasonLines(cancel) : headers);
   }
@@ -236,7 +248,8 @@ export class ResponseContext implements ServerUser, BranchOwner {
     const sent = parseMessage(branch.client.text!);
     // A script may have put in a header line that is none: then nobody downstream could read the request either.
     if (isFailure(sent)) return;
-    this.#table.startCancel(now, branch.client, buildCancel(sent, this.#cancelHeaders), silentClient);
+    const headers = branch.client.commonHeaders + this.#cancelHeaders;
+    this.#table.startCancel(now, branch.client, buildCancel(sent, headers), silentClient);
   }
 
   // ── upstream ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,6 +258,10 @@ export class ResponseContext implements ServerUser, BranchOwner {
   reply(now: number, reply: LocalReply): boolean {
     const { status } = reply;
     if (this.#withdrawn || this.server.lastStatus >= 200 || !this.server.canRespond(status)) return false;
+    // RFC 4320 4.2: never to a request that is no INVITE.
+    if (status === 408 && !this.server.isInvite) return false;
+    // RFC 4320 4.1: nor anything provisional but 100.
+    if (status > 100 && status < 200 && !this.server.isInvite) return false;
     const toTag = status > 100 ? reply.toTag : '';
     if (status > 100) this.#user.onReply(now, { status, response: null, edits: null, toTag });
     const text = buildResponse(this.server.request, {
@@ -254,32 +271,37 @@ export class ResponseContext implements ServerUser, BranchOwner {
       received: this.server.source,
     });
     const sent = this.server.respond(now, status, toBytes(text));
-    if (status >= 200) this.cancel(now);
+    if (status >= 200) {
+      this.#waiting.stop();
+      this.cancel(now);
+    }
     return sent;
   }
 
-  #replyLocally(now: number, status: number): void {
-    this.reply(now, { status, reason: reasonPhrase(status), headers: '', toTag: this.#user.newToTag() });
+  #replyLocally(now: number, status: number, headers = ''): void {
+    this.reply(now, { status, reason: reasonPhrase(status), headers, toTag: this.#user.newToTag() });
   }
 
-  #forward(now: number, response: SipMessage, edits: MessageEdits): void {
+  #forward(now: number, { response, edits, status }: Omit<BranchReply, 'source'>): void {
     const { server } = this;
-    const { status } = response;
     const isOpen = server.canRespond(status);
     // RFC 3261 16.7 step 10: a 2xx to an INVITE goes on although its server transaction is gone.
     const isStray = !isOpen && server.state === 'terminated' && server.isInvite && status < 300;
     if (!isOpen && !isStray) return;
     if (!this.#withdrawn) this.#user.onReply(now, { status, response, edits, toTag: response.toTag });
     const bytes = toBytes(edits.apply(response.text));
+    if (status >= 200) this.#waiting.stop();
     if (isOpen) server.respond(now, status, bytes);
     else this.#table.sendReply(server, bytes);
   }
 
   // ── BranchOwner ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  onBranchResponse(now: number, branch: ProxyBranch, response: SipMessage): void {
-    if (response.status < 200) this.#onProvisional(now, branch, response);
-    else if (hasNextVia(response)) this.#onFinalResponse(now, branch, response);
+  onBranchResponse(now: number, branch: ProxyBranch, response: SipMessage, source: Flow): void {
+    const { status } = response;
+    if (status < 200) this.#onProvisional(now, branch, response, source);
+    else if (hasNextVia(response))
+      this.#onFinalResponse(now, branch, { response, source, edits: new MessageEdits(), status });
     else this.onBranchFailure(now, branch, 502);
   }
 
@@ -295,39 +317,41 @@ export class ResponseContext implements ServerUser, BranchOwner {
     this.#endIfOver(now);
   }
 
-  #onProvisional(now: number, branch: ProxyBranch, response: SipMessage): void {
+  #onProvisional(now: number, branch: ProxyBranch, response: SipMessage, source: Flow): void {
     if (!branch.pending) return;
     branch.provisional = true;
     // RFC 4320 4.1: nothing but a late 100 may answer a request that is no INVITE, and a 100 is never forwarded.
     if (!this.server.isInvite) return;
     const isTrying = response.status === 100;
     if (branch.cancel === 'wanted') this.#cancelBranch(now, branch);
-    else if (branch.cancel === 'none' && (branch.timer === null || !isTrying)) {
+    else if (
+      branch.cancel === 'none' &&
+      (branch.timer === null || (!isTrying && this.settings.restartTimerC))
+    ) {
       // RFC 3261 16.7 step 2: Timer C starts anew with every provisional response but 100.
       this.#setTimer(now, branch, this.settings.timerC);
     }
     // RFC 3261 16.7 step 5: 100 is not forwarded.
     if (isTrying || this.#withdrawn || !hasNextVia(response)) return;
-    const edits = new MessageEdits();
-    removeTopVia(response, edits);
+    const reply: BranchReply = { response, source, edits: new MessageEdits(), status: response.status };
+    removeTopVia(response, reply.edits);
     // A provisional response that was overtaken by a final one does not follow it: `#forward` sees to that.
-    if (this.#user.onResponse(now, branch, response, edits) === 'forward')
-      this.#forward(now, response, edits);
+    if (this.#user.onResponse(now, branch, reply) === 'forward') this.#forward(now, reply);
   }
 
-  #onFinalResponse(now: number, branch: ProxyBranch, response: SipMessage): void {
-    const edits = new MessageEdits();
+  #onFinalResponse(now: number, branch: ProxyBranch, reply: BranchReply): void {
+    const { response, edits } = reply;
     removeTopVia(response, edits);
-    if (!this.#withdrawn) this.#user.onResponse(now, branch, response, edits);
+    if (!this.#withdrawn) this.#user.onResponse(now, branch, reply);
     if (response.status < 300) {
       // RFC 3261 16.7 step 5: every 2xx to an INVITE goes on at once, the other branches end.
-      if (branch.pending) this.#settle(branch, response.status);
-      this.#forward(now, response, edits);
+      if (branch.pending) this.#settle(branch, reply.status);
+      this.#forward(now, reply);
       this.cancel(now, completedElsewhere);
       return;
     }
     if (!branch.pending) return;
-    this.#settle(branch, branch.timedOut ? 408 : response.status);
+    this.#settle(branch, branch.timedOut ? 408 : reply.status);
     if (!branch.timedOut) {
       branch.response = response;
       branch.responseEdits = edits;
@@ -338,6 +362,9 @@ export class ResponseContext implements ServerUser, BranchOwner {
 
   #settle(branch: ProxyBranch, status: number): void {
     branch.status = status;
+    // RFC 5393 5.3.3.1: what a branch does not need any more is there for later ones.
+    this.#breadth?.giveBack(branch.breadth);
+    branch.breadth = 0;
     this.#stopTimer(branch);
   }
 
@@ -346,24 +373,49 @@ export class ResponseContext implements ServerUser, BranchOwner {
    * could add no branch after all; does nothing while a branch is pending.
    */
   conclude(now: number): void {
-    if (this.#withdrawn || this.server.lastStatus >= 200) return;
-    if (this.branches.some((branch) => branch.pending)) return;
-    const best = bestBranch(this.branches.slice(this.#roundStart));
+    if (this.#withdrawn || this.server.lastStatus >= 200 || this.isExpecting) return;
+    if (this.#isAwaited(now)) return;
+    const start = this.#roundStart;
+    const best = bestBranch(this.branches.slice(start)) ?? bestBranch(this.branches);
     if (best === null) return;
-    const known = this.branches.length;
+    // Before the user is asked: what it adds, and what that is answered at once, belongs to the next round.
+    this.#roundStart = this.branches.length;
     const verdict = this.#user.onFinal(now, best, best.response, best.status);
-    if (this.branches.length > known) this.#roundStart = known;
-    if (verdict === 'continue' || this.server.lastStatus >= 200) return;
-    if (best.status === 503 && this.settings.translate503) {
+    if (verdict === 'wait') this.#roundStart = start;
+    if (verdict !== 'forward' || this.server.lastStatus >= 200) return;
+    this.#forwardBest(now, best);
+  }
+
+  /** Pending branches that count. Those that nobody waits for are cancelled as soon as they are the only ones. */
+  #isAwaited(now: number): boolean {
+    const pending = this.branches.filter((branch) => branch.pending);
+    if (pending.length === 0) return false;
+    const areMinor = pending.every((branch) => branch.target.minor === true);
+    if (!areMinor || this.branches.every((branch) => branch.target.minor === true)) return true;
+    for (const branch of pending) this.cancelBranch(now, branch);
+    return false;
+  }
+
+  #forwardBest(now: number, best: ProxyBranch): void {
+    const { status, response, responseEdits } = best;
+    if (status === 503 && this.settings.translate503) {
       // RFC 3261 16.7 step 6: a 503 is about one place, the caller must not think it is about all of us.
       this.#replyLocally(now, 500);
-    } else if (best.response !== null) {
-      addChallenges(best, this.branches, best.responseEdits!);
-      this.#forward(now, best.response, best.responseEdits!);
-    } else if (best.status === 408 && !this.server.isInvite) {
-      // RFC 4320 4.2: no 408 to a request that is no INVITE, the caller gives up at the same moment.
+    } else if (status === 408 && !this.server.isInvite) {
+      this.#answerTimeout(now);
+    } else if (response !== null) {
+      addChallenges(best, this.branches, responseEdits!);
+      this.#forward(now, { response, edits: responseEdits!, status });
+    } else this.#replyLocally(now, best.cancel !== 'none' && !best.timedOut ? 487 : status);
+  }
+
+  /** RFC 4320 4.2: no 408 to a request that is no INVITE, ours or another's: the caller gives up at the same moment. */
+  #answerTimeout(now: number): void {
+    if (this.server.isInvite) this.#replyLocally(now, 408);
+    else {
+      this.#waiting.stop();
       this.server.giveUp(now);
-    } else this.#replyLocally(now, best.cancel !== 'none' && !best.timedOut ? 487 : best.status);
+    }
   }
 
   // ── timers ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -381,6 +433,14 @@ export class ResponseContext implements ServerUser, BranchOwner {
     this.#table.counters.timeout_finalresponse_inv++;
     branch.timedOut = true;
     this.#cancelBranch(now, branch);
+  }
+
+  onTryingDue(now: number): void {
+    if (this.server.lastStatus === 0) this.#replyLocally(now, 100);
+  }
+
+  onExpectationOver(now: number): void {
+    this.expectNoMore(now);
   }
 
   #setTimer(now: number, branch: ProxyBranch, milliseconds: number): void {
@@ -406,6 +466,7 @@ export class ResponseContext implements ServerUser, BranchOwner {
 
   onServerTerminated(now: number): void {
     this.#serverOver = true;
+    this.#waiting.stop();
     this.#endIfOver(now);
   }
 
@@ -428,13 +489,4 @@ export class ResponseContext implements ServerUser, BranchOwner {
     this.server.detachUser();
     this.#user.onEnd(now);
   }
-}
-
-/** The Reason header lines of a request, as they stand. */
-function reasonLines(message: SipMessage): string {
-  let lines = '';
-  for (let line = message.findNamed('Reason'); line !== -1; line = message.findNamed('Reason', line + 1)) {
-    lines += `Reason: ${message.value(line)}\r\n`;
-  }
-  return lines;
 }

@@ -4,6 +4,7 @@
  */
 
 import { hash } from 'node:crypto';
+import { receivedBreadth } from '#proxy/breadth.ts';
 import {
   type ForwardedRequest,
   forwardedRequest,
@@ -33,12 +34,15 @@ export function statelessBranch(request: SipMessage): string {
 
 export function forwardRequestStatelessly(
   request: SipMessage,
-  parts: Omit<ForwardedRequest, 'branch'>,
+  parts: Omit<ForwardedRequest, 'branch' | 'breadth'>,
 ): string | Failure {
   if (isHopLimitReached(request, parts.edits)) {
     return new Failure('PROXY_HOPS_EXHAUSTED', `${request.method} ${request.callId}: Max-Forwards is 0`);
   }
-  return forwardedRequest(request, { ...parts, branch: statelessBranch(request) });
+  // RFC 5393 5.3.3: one branch takes all there is; an ACK and a CANCEL carry no Max-Breadth.
+  const isWhole = request.method === 'ACK' || request.method === 'CANCEL';
+  const breadth = isWhole ? 0 : receivedBreadth(request);
+  return forwardedRequest(request, { ...parts, branch: statelessBranch(request), breadth });
 }
 
 export interface StatelessResponse {

@@ -234,10 +234,27 @@ function bindStatic(
   argument: NonNullable<Argument>,
   declared: ArgumentShape,
 ): Bound {
+  if (declared.dynamic === true && declared.parse !== undefined && argument.text.includes('$'))
+    return bindDynamic(reader(compilation, argument), declared.parse);
   // A bare variable is text too: functions that name an AVP read it themselves.
   const parsed = declared.parse === undefined ? argument.text : declared.parse(argument.text);
   if (isFailure(parsed)) compilation.complain(argument.at, parsed.message);
   return () => parsed;
+}
+
+/** The last value is kept: what a script puts into a variable rarely changes from call to call. */
+function bindDynamic(read: Reader, parse: (literal: string) => unknown): Bound {
+  let text: string | null = null;
+  let parsed: unknown = null;
+  return (frame) => {
+    const value = read(frame);
+    if (value === null) return null;
+    if (String(value) !== text) {
+      text = String(value);
+      parsed = parse(text);
+    }
+    return isFailure(parsed) ? null : parsed;
+  };
 }
 
 function bindRoute(

@@ -25,6 +25,7 @@ export interface ArgumentShape {
   readonly optional?: boolean;
   readonly routeKind?: string;
   readonly parse?: (literal: string) => unknown;
+  readonly dynamic?: boolean;
 }
 
 export interface FunctionShape {

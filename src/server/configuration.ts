@@ -36,8 +36,8 @@ export interface NodeConfiguration {
   readonly aliases: readonly { readonly host: string; readonly port: number }[];
   readonly controlSocket: string;
   readonly logLevel: number;
-  /** T1 and T2 as the script sets them for tm, ms. */
-  readonly transactionTimers: { readonly t1: number; readonly t2: number };
+  /** T1, T2 and wt_timer as the script sets them for tm, ms. */
+  readonly transactionTimers: { readonly t1: number; readonly t2: number; readonly linger: number };
   readonly cluster: ClusterConfiguration | null;
 }
 
@@ -84,6 +84,7 @@ export function readConfiguration(
     transactionTimers: {
       t1: Number(transaction?.T1_timer ?? 500),
       t2: Number(transaction?.T2_timer ?? 4000),
+      linger: Number(transaction?.wt_timer ?? 0) * 1000,
     },
     cluster,
   };

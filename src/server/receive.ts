@@ -8,6 +8,7 @@ import type { Hooks } from '#module/hooks.ts';
 import type { Logger } from '#module/host.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
+import { withoutOwnMaddr } from '#proxy/preprocessing.ts';
 import type { Orphans } from '#server/orphans.ts';
 import type { Ownership } from '#server/ownership.ts';
 import type { Trace } from '#server/trace.ts';
@@ -117,7 +118,7 @@ export class Receiver {
     if (branches.isOurs(tag)) {
       const client = table.findClient(response);
       if (client === null) this.#counters.dropped.value++;
-      else client.receive(now, response);
+      else client.receive(now, response, arrival.source);
       return;
     }
     if (!branches.verify(branch)) {
@@ -185,6 +186,7 @@ export class Receiver {
     const context = new MessageContext(request, arrival.source, 'request', {
       receivedBy: arrival.receivedBy,
     });
+    context.requestUri = withoutOwnMaddr(request.requestUri, arrival.source.socket, this.#parts.isMyself);
     const result = this.#parts.runMainRoute(context);
     if (typeof result === 'number') {
       this.#afterRoute(context);

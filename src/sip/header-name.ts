@@ -29,6 +29,7 @@ export const headerNames = {
   subject: 25,
   allow: 26,
   unsupported: 27,
+  maxBreadth: 28,
 } as const;
 
 export type HeaderName = (typeof headerNames)[keyof typeof headerNames];
@@ -71,6 +72,7 @@ const byText: Readonly<Record<string, HeaderName>> = {
   s: 25,
   allow: 26,
   unsupported: 27,
+  'max-breadth': 28,
 };
 
 /** Spellings that senders really use: found without making a lower-case copy. */

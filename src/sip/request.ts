@@ -35,8 +35,11 @@ export function buildCancel(sent: SipMessage, extraHeaders = ''): string {
 }
 
 /** RFC 3261 17.1.1.3: as the INVITE we sent, with the To of the response. */
-export function buildAck(sent: SipMessage, response: SipMessage): string {
-  return buildRequest({ ...sameDialogParts(sent, 'ACK', ''), to: response.firstValue(headerNames.to) });
+export function buildAck(sent: SipMessage, response: SipMessage, extraHeaders = ''): string {
+  return buildRequest({
+    ...sameDialogParts(sent, 'ACK', extraHeaders),
+    to: response.firstValue(headerNames.to),
+  });
 }
 
 function sameDialogParts(sent: SipMessage, method: string, extraHeaders: string): Omit<RequestParts, 'to'> {

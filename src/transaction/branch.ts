@@ -1,7 +1,7 @@
 /**
  * The owner tag: the ONE place that writes and reads what a Via branch of ours says. Readable in any capture:
- * `z9hG4bK1-<node>.<incarnation>.<worker>.<slot>.<generation>.<branch>.<mac>`, decimal but for incarnation, slot
- * and generation (base 36). The MAC keeps strangers from steering packets to a node of their choice. The tag is read
+ * `z9hG4bK1-<node>.<incarnation>.<worker>.<slot>.<generation>.<branch>.<loop>.<mac>`, decimal but for incarnation,
+ * slot, generation and loop (base 36). `loop` is the part that RFC 5393 4.2 asks for. The MAC keeps strangers from steering packets to a node of their choice. The tag is read
  * by grammar alone; whoever acts on a tag that is not found in its own table verifies it first.
  */
 
@@ -17,9 +17,13 @@ export interface OwnerTag extends OwnerIdentity {
   readonly slot: number;
   readonly generation: number;
   readonly branch: number;
+  /** Hash of what decides where the request goes, 32 bits; 0 = not computed. */
+  readonly loop: number;
 }
 
-const lead = 'z9hG4bK1-';
+/** Every branch that a node of ours writes for a transaction begins with this. */
+export const branchLead = 'z9hG4bK1-';
+const lead = branchLead;
 /** 64 bits of HMAC-SHA256: forging one takes 2^63 packets on average. */
 const macBytes = 8;
 const macCharacters = 11;
@@ -39,8 +43,8 @@ export class BranchCodec {
     this.#own = `${lead}${identity.node}.${identity.incarnation.toString(36)}.${identity.worker}.`;
   }
 
-  write(slot: number, generation: number, branch: number): string {
-    const text = `${this.#own}${slot.toString(36)}.${generation.toString(36)}.${branch}`;
+  write(slot: number, generation: number, branch: number, loop = 0): string {
+    const text = `${this.#own}${slot.toString(36)}.${generation.toString(36)}.${branch}.${loop.toString(36)}`;
     return `${text}.${mac(this.#keys[0]!, text)}`;
   }
 
@@ -53,17 +57,20 @@ export class BranchCodec {
     const d = branch.indexOf('.', c + 1);
     const e = branch.indexOf('.', d + 1);
     const f = branch.indexOf('.', e + 1);
+    const g = branch.indexOf('.', f + 1);
     // A dot that is missing makes the search begin anew: then the order is broken.
-    if (!(a < b && b < c && c < d && d < e && e < f)) return null;
-    if (branch.length - f - 1 !== macCharacters) return null;
+    if (!(a < b && b < c && c < d && d < e && e < f && f < g)) return null;
+    if (branch.length - g - 1 !== macCharacters) return null;
     const node = numberIn(branch, lead.length, a, 10);
     const incarnation = numberIn(branch, a + 1, b, 36);
     const worker = numberIn(branch, b + 1, c, 10);
     const slot = numberIn(branch, c + 1, d, 36);
     const generation = numberIn(branch, d + 1, e, 36);
     const index = numberIn(branch, e + 1, f, 10);
-    if (node < 0 || incarnation < 0 || worker < 0 || slot < 0 || generation < 0 || index < 0) return null;
-    return { node, incarnation, worker, slot, generation, branch: index };
+    const loop = numberIn(branch, f + 1, g, 36);
+    if (node < 0 || incarnation < 0 || worker < 0 || slot < 0 || generation < 0 || index < 0 || loop < 0)
+      return null;
+    return { node, incarnation, worker, slot, generation, branch: index, loop };
   }
 
   /** True when one of the cluster's keys made this branch. The comparison takes the same time wherever it differs. */

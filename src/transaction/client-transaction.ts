@@ -22,7 +22,8 @@ import { TransactionTimers } from '#transaction/timers.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 export interface ClientUser {
-  onResponse(now: number, response: SipMessage, client: ClientTransaction): void;
+  /** `source`: where the response came from. */
+  onResponse(now: number, response: SipMessage, source: Flow, client: ClientTransaction): void;
   /** Timer B or F. */
   onTimeout(now: number, client: ClientTransaction): void;
   onTransportError(now: number, client: ClientTransaction): void;
@@ -39,6 +40,8 @@ export interface ClientRequest {
   readonly flow: Flow;
   /** Timer B or F, ms. */
   readonly finalResponseMilliseconds: number;
+  /** Header lines for the ACK and the CANCEL too, each ending in CRLF; '' for none. */
+  readonly commonHeaders?: string;
 }
 
 type ClientRow = Row<ClientState, ClientAction>;
@@ -53,6 +56,7 @@ export class ClientTransaction {
   readonly method: string;
   readonly flow: Flow;
   readonly user: ClientUser;
+  readonly commonHeaders: string;
   state: ClientState;
   /** The CANCEL under way for this INVITE: it shares the INVITE's branch (RFC 3261 9.1). */
   cancel: ClientTransaction | null = null;
@@ -61,6 +65,8 @@ export class ClientTransaction {
   #text: string | null;
   #acknowledgement: string | null = null;
   #ended = false;
+  /** Of the response that is being handled. */
+  #source: Flow;
   readonly #table: TransactionTable;
   readonly #timers: TransactionTimers;
 
@@ -79,10 +85,12 @@ export class ClientTransaction {
     this.method = request.method;
     this.isInvite = request.method === 'INVITE';
     this.flow = request.flow;
+    this.#source = request.flow;
     this.user = user;
+    this.commonHeaders = request.commonHeaders ?? '';
     this.#text = request.text;
     this.state = this.isInvite ? 'calling' : 'trying';
-    this.#timers = new TransactionTimers(table, this, request.finalResponseMilliseconds);
+    this.#timers = new TransactionTimers(table, this, request.flow, request.finalResponseMilliseconds);
   }
 
   /** The request as sent; null once it has a final response. */
@@ -96,7 +104,9 @@ export class ClientTransaction {
     this.#table.send(this.#text!, this.flow);
   }
 
-  receive(now: number, response: SipMessage): void {
+  /** `source`: where it came from, unless it came from where the request went. */
+  receive(now: number, response: SipMessage, source: Flow = this.flow): void {
+    this.#source = source;
     const { status } = response;
     if (status < 200) this.#step(now, 'provisional', response);
     else if (!this.isInvite) this.#step(now, 'final', response);
@@ -144,7 +154,7 @@ export class ClientTransaction {
   #act(now: number, action: ClientAction, response: SipMessage | null): void {
     switch (action) {
       case 'pass':
-        this.user.onResponse(now, response!, this);
+        this.user.onResponse(now, response!, this.#source, this);
         return;
       case 'resend':
         this.#table.countRetransmission(this.#timers.repetition);
@@ -153,7 +163,7 @@ export class ClientTransaction {
       case 'acknowledge':
         // RFC 3261 17.1.1.3: the same ACK for every repetition of the failure.
         if (this.#text !== null)
-          this.#acknowledgement = this.#table.buildAcknowledgement(this.#text, response!);
+          this.#acknowledgement = this.#table.buildAcknowledgement(this.#text, response!, this.commonHeaders);
         if (this.#acknowledgement !== null) this.#table.send(this.#acknowledgement, this.flow);
         return;
       case 'forget':

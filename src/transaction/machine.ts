@@ -1,7 +1,7 @@
 /**
  * The four state machines of RFC 3261 17 with RFC 6026 and RFC 4320, as total tables: a missing cell does not compile.
  * Leaving a state stops its timers unless the row keeps them. `docs/transactions.md` is printed from these tables.
- * Written for an unreliable transport: over UDP Timers D, I, J and K are not zero.
+ * Which timers a reliable transport leaves out is said in `timers.ts`.
  */
 
 export type TimerName = 'A' | 'B' | 'D' | 'E' | 'F' | 'G' | 'H' | 'I' | 'J' | 'K' | 'L' | 'M';

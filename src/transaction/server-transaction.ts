@@ -87,7 +87,7 @@ export class ServerTransaction {
     this.created = now;
     this.isInvite = request.method === 'INVITE';
     this.state = this.isInvite ? 'proceeding' : 'trying';
-    this.#timers = new TransactionTimers(table, this, 0);
+    this.#timers = new TransactionTimers(table, this, source, 0);
   }
 
   /** A retransmission of the request, or the ACK to a failure. */

@@ -69,8 +69,8 @@ export class TransactionTable {
     /** Requests not taken because the table was full. */
     refused_full: 0,
   };
+  readonly branches: BranchCodec;
   readonly #transport: TransactionTransport;
-  readonly #branches: BranchCodec;
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients: (ClientTransaction | null)[] = [];
   readonly #generations: number[] = [];
@@ -81,7 +81,7 @@ export class TransactionTable {
     this.timers = parts.timers;
     this.settings = parts.settings;
     this.#transport = parts.transport;
-    this.#branches = parts.branches;
+    this.branches = parts.branches;
   }
 
   get serverCount(): number {
@@ -166,7 +166,7 @@ export class TransactionTable {
   /** By the slot in our own branch, then the whole branch and the method (RFC 3261 17.1.3). */
   findClient(response: SipMessage): ClientTransaction | null {
     const { branch } = response.topVia;
-    const tag = this.#branches.read(branch);
+    const tag = this.branches.read(branch);
     if (tag === null) return null;
     const client = this.#clients[tag.slot] ?? null;
     if (client === null || client.branch !== branch) return null;
@@ -193,7 +193,8 @@ export class TransactionTable {
     return server;
   }
 
-  reserveClient(index: number): ClientSlot | Failure {
+  /** `index` of the branch; `loop`: hash of what decides where the request goes (RFC 5393 4.2), 0 without one. */
+  reserveClient(index: number, loop = 0): ClientSlot | Failure {
     if (this.#clientCount >= this.settings.transactionsMax) {
       this.counters.refused_full++;
       return new Failure(
@@ -208,7 +209,7 @@ export class TransactionTable {
     }
     const generation = ++this.#generations[slot]!;
     this.#clientCount++;
-    return { slot, branch: this.#branches.write(slot, generation, index) };
+    return { slot, branch: this.branches.write(slot, generation, index, loop) };
   }
 
   /** The transaction is in the table, and its request leaves with `start`. */
@@ -259,9 +260,9 @@ export class TransactionTable {
   }
 
   /** @internal Null when the request cannot be read: a script may have put in a header line that is none. */
-  buildAcknowledgement(sent: string, response: SipMessage): string | null {
+  buildAcknowledgement(sent: string, response: SipMessage, headers: string): string | null {
     const request = parseMessage(sent);
-    return isFailure(request) ? null : buildAck(request, response);
+    return isFailure(request) ? null : buildAck(request, response, headers);
   }
 
   /** @internal */

@@ -3,6 +3,7 @@
 import type { ClientState, ServerState, TimerName } from '#transaction/machine.ts';
 import { longTimeout, timerDMillisecondsMin } from '#transaction/settings.ts';
 import type { TransactionTable } from '#transaction/table.ts';
+import type { Flow } from '#util/socket-address.ts';
 import type { Timer, TimerTarget } from '#util/timer-queue.ts';
 
 export interface TimedTransaction {
@@ -20,6 +21,8 @@ export class TransactionTimers implements TimerTarget {
   readonly #transaction: TimedTransaction;
   /** Timer B and F. */
   readonly #finalResponseMilliseconds: number;
+  /** RFC 3261 17: over a reliable transport nothing is repeated, and nothing repeated is waited for. */
+  readonly #isReliable: boolean;
   #first: Timer | null = null;
   #second: Timer | null = null;
   /** Interval of the retransmission timer that runs (A, E, G), ms; 0 before the first. */
@@ -27,14 +30,22 @@ export class TransactionTimers implements TimerTarget {
   /** How often the retransmission timer has fired. */
   repetition = 0;
 
-  constructor(table: TransactionTable, transaction: TimedTransaction, finalResponseMilliseconds: number) {
+  constructor(
+    table: TransactionTable,
+    transaction: TimedTransaction,
+    flow: Flow,
+    finalResponseMilliseconds: number,
+  ) {
     this.#table = table;
     this.#transaction = transaction;
+    this.#isReliable = flow.socket.protocol !== 'udp';
     this.#finalResponseMilliseconds = finalResponseMilliseconds;
   }
 
   start(now: number, timers: readonly TimerName[], state: ClientState | ServerState): void {
     for (const name of timers) {
+      // RFC 3261 17.1.1.2, 17.1.2.2, 17.2.1: Timers A, E and G repeat messages over unreliable transports only.
+      if (this.#isReliable && (name === 'A' || name === 'E' || name === 'G')) continue;
       const timer = this.#table.timers.start(now, this.#duration(name, state), this, kinds[name]);
       if (this.#first === null) this.#first = timer;
       else this.#second = timer;
@@ -74,16 +85,24 @@ export class TransactionTimers implements TimerTarget {
       case 'F':
         return this.#finalResponseMilliseconds;
       case 'D':
-        return Math.max(timerDMillisecondsMin, longTimeout(settings));
+        return this.#linger(Math.max(timerDMillisecondsMin, longTimeout(settings)));
       case 'I':
       case 'K':
-        return settings.t4;
-      case 'H':
+        return this.#linger(settings.t4);
       case 'J':
+        return this.#linger(longTimeout(settings));
+      case 'H':
       case 'L':
       case 'M':
         return longTimeout(settings);
     }
+  }
+
+  /** RFC 3261 17.1.1.2, 17.1.2.2, 17.2.1, 17.2.2: Timers D, I, J and K are zero over reliable transports. */
+  #linger(unreliable: number): number {
+    if (this.#isReliable) return 0;
+    const { linger } = this.#table.settings;
+    return linger === 0 ? unreliable : linger;
   }
 
   #next(longest: number): number {

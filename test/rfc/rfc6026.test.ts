@@ -1,7 +1,6 @@
-/** RFC 6026: the Accepted states, and transport errors of server transactions. RFC 4320: requests that are no INVITE. */
+/** RFC 6026: the Accepted states, and transport errors of server transactions. */
 
 import { describe, expect, it } from 'vitest';
-import { nothing, ProxyBench } from '../support/proxy-bench.ts';
 import { answer, request, TransactionBench } from '../support/transaction-bench.ts';
 
 const invite = request('INVITE');
@@ -83,38 +82,5 @@ describe('RFC 6026 8.8 transport errors of a server transaction', () => {
     server.fail(bench.now);
     expect(bench.events).toEqual(['transportError']);
     expect(server.state).toBe(state);
-  });
-});
-
-describe('RFC 4320 4.1 provisional responses to requests that are no INVITE', () => {
-  it('are not sent on', () => {
-    const bench = new ProxyBench(request('OPTIONS'));
-    const sent = bench.fork();
-    bench.answer(sent, 100);
-    bench.answer(sent, 183);
-    expect(bench.take()).toEqual([]);
-  });
-});
-
-describe('RFC 4320 4.2 final responses to requests that are no INVITE', () => {
-  it('never are 408; retransmissions are absorbed until the caller has given up too', () => {
-    const options = request('OPTIONS');
-    const bench = new ProxyBench(options, { frTimeout: 5000 });
-    bench.fork();
-    bench.advance(5000);
-    expect(bench.takeEvents()).toEqual(['final 0 408', 'end']);
-    expect(bench.takeUpstream()).toEqual([]);
-    bench.table.findServer(options)!.receive(bench.now, options);
-    expect(bench.takeUpstream()).toEqual([]);
-    bench.advance(32_000);
-    expect(bench.remains()).toEqual(nothing);
-  });
-
-  it('are not sent when the server transaction is over', () => {
-    const bench = new ProxyBench(request('OPTIONS'), { frTimeout: 60_000 });
-    const sent = bench.fork();
-    bench.context.server.abandon(bench.now);
-    bench.answer(sent, 200);
-    expect(bench.takeUpstream()).toEqual([]);
   });
 });

@@ -1,12 +1,14 @@
 /** A proxy with one request in it: the caller's side and up to a few callees, all of them the test itself. */
 
 import type { ProxyBranch, ProxyTarget } from '#proxy/proxy-branch.ts';
-import { type ProxySettings, type ProxyUser, ResponseContext } from '#proxy/response-context.ts';
+import type { BranchReply, FinalVerdict, ProxySettings, ProxyUser } from '#proxy/proxy-user.ts';
+import { ResponseContext } from '#proxy/response-context.ts';
 import { MessageEdits } from '#sip/edits.ts';
 import type { SipMessage } from '#sip/message.ts';
 import type { TransactionSettings } from '#transaction/settings.ts';
 import { assert } from '#util/assert.ts';
 import { type Failure, isFailure } from '#util/failure.ts';
+import type { Flow } from '#util/socket-address.ts';
 import { answer, callee, caller, nameOf, request, type Sent, TransactionBench } from './transaction-bench.ts';
 
 export const proxyDefaults: ProxySettings = {
@@ -16,43 +18,41 @@ export const proxyDefaults: ProxySettings = {
   serverHeader: 'Server: test\r\n',
   translate503: true,
   block6xx: true,
+  restartTimerC: true,
+  detectLoops: true,
+  understoodOptions: [],
 };
 
 export class ProxyBench extends TransactionBench implements ProxyUser {
   readonly context: ResponseContext;
   /** What the user does when every branch failed. */
-  whenFailed: (status: number) => 'forward' | 'continue' = () => 'forward';
+  whenFailed: (status: number) => FinalVerdict = () => 'forward';
   /** What the user says to a provisional response. */
   verdict: 'forward' | 'drop' = 'forward';
+
+  /** What the user does with a response before it is dealt with. */
+  whenAnswered: (reply: BranchReply, now: number) => void = () => {};
 
   constructor(
     received: SipMessage = request('INVITE'),
     settings: Partial<ProxySettings> = {},
     timers: Partial<TransactionSettings> = {},
+    source: Flow = caller,
   ) {
     super(timers);
     const options = { user: this, settings: { ...proxyDefaults, ...settings } };
-    const context = ResponseContext.create(
-      this.now,
-      this.table,
-      { request: received, source: caller },
-      options,
-    );
+    const context = ResponseContext.create(this.now, this.table, { request: received, source }, options);
     assert(!isFailure(context), 'the table is full');
     this.context = context;
   }
 
-  onResponse(_now: number, branch: ProxyBranch, response: SipMessage): 'forward' | 'drop' {
-    this.events.push(`response ${branch.index} ${response.status}`);
+  onResponse(now: number, branch: ProxyBranch, reply: BranchReply): 'forward' | 'drop' {
+    this.events.push(`response ${branch.index} ${reply.status}`);
+    this.whenAnswered(reply, now);
     return this.verdict;
   }
 
-  onFinal(
-    _now: number,
-    branch: ProxyBranch,
-    _response: SipMessage | null,
-    status: number,
-  ): 'forward' | 'continue' {
+  onFinal(_now: number, branch: ProxyBranch, _response: SipMessage | null, status: number): FinalVerdict {
     this.events.push(`final ${branch.index} ${status}`);
     return this.whenFailed(status);
   }

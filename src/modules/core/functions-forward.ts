@@ -2,9 +2,11 @@
 
 import type { MessageContext } from '#module/context.ts';
 import { everyRoute, type FunctionDeclaration } from '#module/define.ts';
+import { statelessService } from '#module/services.ts';
 import type { CoreModule } from '#modules/core/core-module.ts';
 import { forwardRequestStatelessly, forwardResponseStatelessly } from '#proxy/stateless.ts';
 import { toBytes } from '#sip/serialize.ts';
+import { reasonPhrase } from '#sip/status.ts';
 import { isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
 
@@ -51,7 +53,11 @@ function forwardRequest(core: CoreModule, context: MessageContext, destination: 
       headers: '',
       viaParameter: '',
     });
-    if (isFailure(text)) return null;
+    if (isFailure(text)) {
+      // RFC 3261 16.3 step 3: the request may go no further; an ACK is never answered.
+      core.host.optionalService(statelessService)?.reply(context, 483, reasonPhrase(483));
+      return null;
+    }
     core.forwardedRequests.value++;
     return text;
   });

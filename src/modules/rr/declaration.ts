@@ -31,7 +31,7 @@ function startRecord(module: RouteModule, context: MessageContext, extra: string
   const waiting = context.attachments.get(waitingParameters) as string[] | undefined;
   if (waiting !== undefined) parameters.push(...waiting);
   if (extra !== null && extra !== '') parameters.push(extra.startsWith(';') ? extra : `;${extra}`);
-  const record: RecordRoute = { user: userOf(module, context), parameters, preset: null };
+  const record: RecordRoute = { user: userOf(module, context), parameters, preset: null, secondPreset: null };
   context.recordRoute = record;
   return record;
 }
@@ -82,11 +82,18 @@ const functions: readonly Declaration[] = [
   {
     name: 'record_route_preset',
     routes: requestRoutes,
-    arguments: [{ name: 'host', kind: 'string' }],
-    help: 'The same, with this host[:port] instead of the address of the sending socket.',
-    call: (module, context, preset: string | null) => {
+    arguments: [
+      { name: 'host', kind: 'string' },
+      { name: 'second_host', kind: 'string', optional: true },
+    ],
+    help:
+      'The same, with this host[:port] instead of the address of the sending socket; with two of them two ' +
+      'Record-Route headers, the first on top, for a request that goes from one network to another.',
+    call: (module, context, preset: string | null, second: string | null) => {
       if (context.recordRoute !== null || preset === null) return -1;
-      startRecord(module, context, null).preset = preset;
+      const record = startRecord(module, context, null);
+      record.preset = preset;
+      record.secondPreset = second;
       return 1;
     },
   },

@@ -46,7 +46,7 @@ function followRoutes(host: ModuleHost, context: MessageContext): string | null 
   const routes = readRoutes(message);
   if (routes.length === 0) return null;
   const strict = afterStrictRouter(host, context, routes);
-  const own = strict === null ? countOwn(host, routes) : 0;
+  const own = routes.length === 0 ? 0 : countOwn(host, routes);
   const parameters = strict ?? (own === 0 ? '' : routes[0]!.uri!.parameters);
   if (own > 0) removeFirst(message, context.edits, routes, own);
   const left = routes.slice(own);
@@ -72,9 +72,11 @@ function countOwn(host: ModuleHost, routes: readonly RouteElement[]): number {
  * real one. Gives the parameters of that URI, null when it was not so.
  */
 function afterStrictRouter(host: ModuleHost, context: MessageContext, routes: RouteElement[]): string | null {
-  if (isOwn(host, routes[0]!.uri) || !context.requestUri.includes(';lr')) return null;
+  if (!context.requestUri.includes(';lr')) return null;
   const uri = parseUri(context.requestUri);
-  if (isFailure(uri) || uri.user !== '' || uri.parameter('lr') === null || !isOwn(host, uri)) return null;
+  if (isFailure(uri) || uri.parameter('lr') === null || !isOwn(host, uri)) return null;
+  // Outside of a dialog a user part names somebody: phones put `lr` into the URIs that they call, too.
+  if (uri.user !== '' && context.message.toTag === '') return null;
   const last = routes.at(-1)!.uri;
   if (last === null) return null;
   removeLast(context.message, context.edits, routes);

@@ -14,7 +14,7 @@ type Declaration = FunctionDeclaration<ModuleHost>;
 
 const text = (name: string, optional = false): ArgumentDeclaration => ({ name, kind: 'string', optional });
 
-/** `"INVITE|ACK"` → its names in upper case, once, when the script is loaded. */
+/** `"INVITE|ACK"` → its names in upper case, once, when the script is loaded; with a variable in it when it runs. */
 function parseMethods(literal: string): readonly string[] | Failure {
   const methods = literal.split('|').map((method) => method.trim().toUpperCase());
   if (methods.every((method) => /^[A-Z0-9\-.!%*_+`'~]+$/.test(method))) return methods;
@@ -25,9 +25,10 @@ const kindFunctions: readonly Declaration[] = [
   {
     name: 'is_method',
     routes: [...messageRoutes, 'error'],
-    arguments: [{ name: 'methods', kind: 'static', parse: parseMethods }],
+    arguments: [{ name: 'methods', kind: 'static', parse: parseMethods, dynamic: true }],
     help: 'True when the method (in a reply that of CSeq) is one of "A|B|C".',
-    call: (_host, context, methods: readonly string[]) => (methods.includes(context.message.method) ? 1 : -1),
+    call: (_host, context, methods: readonly string[] | null) =>
+      methods?.includes(context.message.method) === true ? 1 : -1,
   },
   {
     name: 'has_totag',

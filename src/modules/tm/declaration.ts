@@ -4,7 +4,11 @@ import type { MessageContext } from '#module/context.ts';
 import { defineModule, type ParameterDeclaration, type VariableDeclaration } from '#module/define.ts';
 import { transactionService } from '#module/services.ts';
 import { transactionFunctions } from '#modules/tm/functions.ts';
-import type { ScriptTransaction } from '#modules/tm/script-transaction.ts';
+import {
+  type BranchState,
+  branchAttributesOf,
+  type ScriptTransaction,
+} from '#modules/tm/script-transaction.ts';
 import { TransactionModule } from '#modules/tm/transaction-module.ts';
 import type { Value } from '#script/value.ts';
 
@@ -31,7 +35,31 @@ const parameters: readonly ParameterDeclaration[] = [
   integer('T1_timer', 500, 'T1 of RFC 3261, ms: first retransmission, doubled up to T2.'),
   integer('T2_timer', 4000, 'T2 of RFC 3261, ms: longest interval between retransmissions.'),
   integer('auto_100trying', 1, 'Answer an INVITE with 100 as soon as it is relayed.'),
-  integer('disable_6xx_block', 0, '1: a 6xx does not stop the other branches.'),
+  integer('disable_6xx_block', 0, '1: a 6xx neither stops the other branches nor forbids new ones.'),
+  integer('restart_fr_on_each_reply', 1, '0: only the first provisional reply starts fr_inv_timeout.'),
+  integer(
+    'loop_detection',
+    1,
+    'Requests that came round are answered 482 (RFC 5393); 0: Max-Forwards ends them.',
+  ),
+  {
+    name: 'proxy_require_options',
+    kind: 'string',
+    default: '',
+    help: 'Option tags of Proxy-Require that the script sees to; a request with any other is answered 420.',
+  },
+  {
+    name: 'minor_branch_flag',
+    kind: 'string',
+    default: null,
+    help: 'Branches with this branch flag are not waited for: when all others have failed, they are cancelled.',
+  },
+  {
+    name: 'wt_timer',
+    kind: 'integer',
+    default: null,
+    help: 'Seconds that a finished transaction stays for late messages, instead of Timers D, I, J and K of RFC 3261.',
+  },
   integer('tm_replication_cluster', 0, 'Cluster whose nodes share the anycast address.'),
   {
     name: 'cluster_param',
@@ -43,19 +71,12 @@ const parameters: readonly ParameterDeclaration[] = [
   integer('enable_stats', 1, 'Accepted; counting costs nothing here.'),
   ignored('ruri_matching', 'integer', matching),
   ignored('via1_matching', 'integer', matching),
-  ignored('wt_timer', 'integer', 'Timers D, I, J, K of RFC 3261 say how long a finished transaction stays'),
   ignored('delete_timer', 'integer', 'finished transactions are freed at once'),
   ignored('unix_tx_timeout', 'integer', 'there is no unix socket output'),
-  ignored(
-    'restart_fr_on_each_reply',
-    'integer',
-    'RFC 3261 16.7 step 2: Timer C restarts on every provisional',
-  ),
   ignored('tw_append', 'string', 'there is no t_write'),
   ignored('pass_provisional_replies', 'integer', 'there are no callbacks for local requests'),
   ignored('syn_branch', 'integer', 'the branch is the owner tag'),
   ignored('onreply_avp_mode', 'integer', 'AVPs of the transaction are always visible in onreply routes'),
-  ignored('minor_branch_flag', 'string', 'branches have no ranks'),
   ignored('timer_partitions', 'integer', 'there is one timer queue per process'),
 ];
 
@@ -81,18 +102,13 @@ const branchAttributes: Variable = {
   names: ['bavp'],
   inner: 'required',
   help: 'Attribute of one branch, in branch and onreply routes.',
-  read: (_module, context, inner) => context.attributes.get(branchKey(context, inner))?.[0] ?? null,
+  read: (_module, context, inner) => branchAttributesOf(context)?.get(inner ?? '')?.[0] ?? null,
   write: (_module, context, value, inner) => {
-    const key = branchKey(context, inner);
-    if (value === null) context.attributes.delete(key);
-    else context.attributes.set(key, [value]);
+    const attributes = branchAttributesOf(context);
+    if (value === null) attributes?.delete(inner ?? '');
+    else attributes?.set(inner ?? '', [value]);
   },
 };
-
-/** A name that no `$avp()` can have: variable names hold no blank. */
-function branchKey(context: MessageContext, inner: string | null): string {
-  return `${context.branchIndex} ${inner ?? ''}`;
-}
 
 function timeout(
   name: string,
@@ -121,6 +137,10 @@ const variables: readonly Variable[] = [
     c.reply === null ? t.lastStatus : c.reply.status,
   ),
   read('T_branch_idx', 'Index of the branch.', (_t, c) => (c.branchIndex < 0 ? null : c.branchIndex)),
+  read('T_branch_last_reply_code', 'Code of the last reply of this branch.', (t, c) => {
+    const state = t.proxy.branches[c.branchIndex]?.target.tag as BranchState | undefined;
+    return state === undefined || state.lastStatus === 0 ? null : state.lastStatus;
+  }),
   read('T_ruri', 'Request-URI as received.', (t) => t.context.message.requestUri),
   read('T_id', 'Key of the transaction.', (t) => t.server.key),
   timeout(
@@ -168,6 +188,7 @@ export const tm = defineModule<TransactionModule>({
     'timeout_finalresponse',
     'timeout_finalresponse_inv',
     'refused_full',
+    'refused_requests',
   ],
   create: (host, values) => {
     const module = new TransactionModule(host, values);

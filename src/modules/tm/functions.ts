@@ -2,7 +2,7 @@
 
 import type { MessageContext } from '#module/context.ts';
 import { everyRoute, type FunctionDeclaration, type RouteKind } from '#module/define.ts';
-import { relayRequest } from '#modules/tm/relay.ts';
+import { injectBranches, relayRequest } from '#modules/tm/relay.ts';
 import type { ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 
@@ -42,13 +42,25 @@ const relay: Declaration = {
     { name: 'flags', kind: 'string', optional: true },
     { name: 'outbound', kind: 'string', optional: true },
   ],
-  help: 'Relays the request statefully to its destinations. -1 failed, -3 no destination, -4 bad destination.',
+  help:
+    'Relays the request statefully to its destinations. -1 failed, -3 no destination, -4 bad destination; the caller ' +
+    'is answered then, unless the flags say no-auto-477 (or 0x02). Other flags are accepted.',
   call: (module, context, first: string | null, second: string | null) => {
     // OpenSIPS 2.4 puts the destination first and the flags second; a destination has a colon, flags have none.
     const outbound = [second, first].find((text) => text?.includes(':')) ?? null;
-    return relayRequest(module, context, outbound === null ? null : destinationUri(outbound));
+    const flags = [first, second].find((text) => text !== null && text !== '' && text !== outbound) ?? '';
+    return relayRequest(module, context, {
+      outbound: outbound === null ? null : destinationUri(outbound),
+      isSilent: isSilentRelay(flags),
+    });
   },
 };
+
+/** Names separated by commas, or the bits of OpenSIPS 2.4. */
+function isSilentRelay(flags: string): boolean {
+  if (/^(0x)?[0-9a-fA-F]+$/.test(flags)) return (Number.parseInt(flags.replace(/^0x/, ''), 16) & 2) !== 0;
+  return flags.split(',').some((flag) => flag.trim() === 'no-auto-477');
+}
 
 /** `udp:1.2.3.4:5060` or a SIP URI, as a URI. */
 function destinationUri(text: string): string {
@@ -146,15 +158,20 @@ const localReplied: Declaration = {
   },
 };
 
+/** Scripts forget the end of the line, and the next header field would be swallowed. */
+function withLineEnd(text: string): string {
+  return text === '' || text.endsWith('\n') ? text : `${text}\r\n`;
+}
+
 const addHeaders: Declaration = {
   name: 't_add_hdrs',
   routes: ['request'],
   arguments: [{ name: 'headers', kind: 'string' }],
-  help: 'Header lines to be put into the local replies of this transaction.',
+  help: 'Header lines for all requests of this transaction: its branches, and the ACK and CANCEL made here.',
   call: (module, context, headers: string) => {
     const transaction = module.transaction(context);
     if (transaction === null) return -1;
-    transaction.extraHeaders += headers ?? '';
+    transaction.commonHeaders += withLineEnd(headers ?? '');
     return 1;
   },
 };
@@ -167,7 +184,7 @@ const addCancelReason: Declaration = {
   call: (module, context, reason: string) => {
     const transaction = module.transaction(context);
     if (transaction === null) return -1;
-    transaction.cancelReason = reason ?? '';
+    transaction.cancelReason = withLineEnd(reason ?? '');
     return 1;
   },
 };
@@ -182,6 +199,80 @@ const flushFlags: Declaration = {
     if (transaction === null) return -1;
     transaction.context.messageFlags = context.messageFlags;
     return 1;
+  },
+};
+
+const cancelBranch: Declaration = {
+  name: 't_cancel_branch',
+  routes: ['onreply'],
+  arguments: [{ name: 'which', kind: 'string', optional: true }],
+  help: 'Cancels branches of the transaction: this one, with "o" all others, with "a" all.',
+  call: (module, context, which: string | null) => {
+    const transaction = transactionOf(context);
+    const branch = transaction?.proxy.branches[context.branchIndex];
+    if (transaction === null || branch === undefined) return -1;
+    const now = module.host.clock.monotonic();
+    if (which?.includes('a') === true) transaction.proxy.cancel(now);
+    else if (which?.includes('o') === true) transaction.proxy.cancel(now, '', branch);
+    else transaction.proxy.cancelBranch(now, branch);
+    return 1;
+  },
+};
+
+const waitForNewBranches: Declaration = {
+  name: 't_wait_for_new_branches',
+  routes: ['request'],
+  arguments: [{ name: 'branches', kind: 'integer', optional: true }],
+  help:
+    'Keeps the transaction open although all its branches fail, until so many more were injected (any number without ' +
+    'an argument) or fr_inv_timeout has passed.',
+  call: (module, context, count: number | null) => {
+    const transaction = module.transaction(context);
+    if (transaction === null) return -1;
+    transaction.proxy.expectBranches(module.host.clock.monotonic(), count ?? Infinity);
+    return 1;
+  },
+};
+
+const waitNoMore: Declaration = {
+  name: 't_wait_no_more_branches',
+  routes: ['request', 'onreply', 'failure'],
+  arguments: [],
+  help: 'Ends what t_wait_for_new_branches began.',
+  call: (module, context) => {
+    const transaction = transactionOf(context);
+    if (transaction === null) return -1;
+    transaction.proxy.expectNoMore(module.host.clock.monotonic());
+    return 1;
+  },
+};
+
+const inject: Declaration = {
+  name: 't_inject_branches',
+  routes: ['request', 'onreply', 'failure', 'event'],
+  arguments: [
+    { name: 'source', kind: 'string' },
+    { name: 'flags', kind: 'string', optional: true },
+  ],
+  help:
+    'Adds branches to the transaction that is under way: those of the message ("msg") or the contact that the event ' +
+    'names ("event"). Flags: "cancel" ends the branches there are, "last" waits for no more.',
+  call: (module, context, source: string, flags: string | null) => {
+    const transaction = transactionOf(context);
+    if (transaction === null) return -1;
+    const now = module.host.clock.monotonic();
+    if (source === 'event') {
+      const uri = context.eventParameters?.get('uri') ?? null;
+      if (uri === null) return -1;
+      context.requestUri = String(uri);
+      context.destinationUri = null;
+    }
+    const before = transaction.proxy.branches.slice();
+    const result = injectBranches(module, context, transaction);
+    if (flags?.includes('cancel') === true)
+      for (const branch of before) transaction.proxy.cancelBranch(now, branch);
+    if (flags?.includes('last') === true) transaction.proxy.expectNoMore(now);
+    return result;
   },
 };
 
@@ -207,4 +298,8 @@ export const transactionFunctions: readonly Declaration[] = [
   addHeaders,
   addCancelReason,
   flushFlags,
+  cancelBranch,
+  waitForNewBranches,
+  waitNoMore,
+  inject,
 ];

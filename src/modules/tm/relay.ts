@@ -3,11 +3,12 @@
  * each, and hands them to the proxy layer (RFC 3261 16.5 and 16.6).
  */
 
-import type { AdditionalBranch, MessageContext } from '#module/context.ts';
+import type { AdditionalBranch, MessageContext, RecordRoute } from '#module/context.ts';
 import type { BranchState, ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 import { forwardRequestStatelessly } from '#proxy/stateless.ts';
 import type { MessageEdits } from '#sip/edits.ts';
+import { bracketed } from '#sip/host-port.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import type { Flow, LocalSocket } from '#util/socket-address.ts';
@@ -15,22 +16,53 @@ import type { Flow, LocalSocket } from '#util/socket-address.ts';
 /** Return codes of OpenSIPS's `t_relay()`. */
 export const relayResult = { relayed: 1, failed: -1, noDestination: -3, badDestination: -4 } as const;
 
-/** Relays the request of `context`; `outbound` overrides every branch's next hop (`t_relay(, "udp:host:port")`). */
+export interface RelayOptions {
+  /** Overrides every branch's next hop (`t_relay(, "udp:host:port")`). */
+  readonly outbound: string | null;
+  /** `no-auto-477`: the script answers by itself when nothing could be sent. */
+  readonly isSilent: boolean;
+}
+
+export const plainRelay: RelayOptions = { outbound: null, isSilent: false };
+
+/** Relays the request of `context`. */
 export function relayRequest(
   module: TransactionModule,
   context: MessageContext,
-  outbound: string | null,
+  { outbound, isSilent }: RelayOptions,
 ): number {
   if (outbound !== null) context.destinationUri = outbound;
   if (context.request.method === 'ACK') return relayAck(module, context);
   if (context.request.method === 'CANCEL') return relayCancel(module, context);
   const transaction = module.transaction(context);
   if (transaction === null) return relayResult.failed;
+  const now = module.host.clock.monotonic();
+  const branches = takeBranches(context);
+  const refused =
+    transaction.proxy.validate(now, context.requestUri, context.edits) ??
+    transaction.proxy.announce(now, branches.length);
+  if (refused !== null) return refuse(module, refused);
   module.sendTrying(transaction);
-  const results = takeBranches(context).map((branch) => relayBranch(module, transaction, context, branch));
+  const results = branches.map((branch) => relayBranch(module, transaction, context, branch));
   if (results.some((result) => result === relayResult.relayed)) return relayResult.relayed;
-  answerUnroutable(module, context, transaction);
+  if (!isSilent) answerUnroutable(module, context, transaction);
   return results[0] ?? relayResult.noDestination;
+}
+
+function refuse(module: TransactionModule, refused: Failure): number {
+  module.counters.refusedRequests.value++;
+  module.host.log.debug(refused.message, { code: refused.code });
+  return relayResult.failed;
+}
+
+/** `t_inject_branches`: the branches of `context` join those that are under way. */
+export function injectBranches(
+  module: TransactionModule,
+  context: MessageContext,
+  transaction: ScriptTransaction,
+): number {
+  const results = takeBranches(context).map((branch) => relayBranch(module, transaction, context, branch));
+  return results.some((result) => result === relayResult.relayed) ? 1 : -1;
 }
 
 /** Also the branch of the Request-URI itself, first. The list is emptied: the next `t_relay()` starts anew. */
@@ -52,32 +84,51 @@ function relayBranch(
   context: MessageContext,
   branch: AdditionalBranch,
 ): number {
-  let edits = context.edits.clone();
-  let { requestUri, destinationUri } = branch;
-  let replyRoute = '';
-  if (transaction.branchRoute !== '') {
-    const branchContext = transaction.branchContext(requestUri, destinationUri, edits);
-    branchContext.branchFlags = branch.flags;
-    branchContext.branchIndex = transaction.proxy.branches.length;
-    const armed = transaction.replyRoute;
-    module.host.runRoute('branch', transaction.branchRoute, branchContext);
-    // t_on_reply inside a branch route is about this branch alone.
-    if (transaction.replyRoute !== armed) {
-      replyRoute = transaction.replyRoute;
-      transaction.replyRoute = armed;
-    }
-    if (branchContext.dropped) return relayResult.failed;
-    ({ requestUri, destinationUri, edits } = branchContext);
+  const prepared = prepareBranch(module, transaction, context, branch);
+  return prepared === null ? relayResult.failed : resolveBranch(module, transaction, prepared);
+}
+
+/** Runs the branch route; null when it dropped the branch. */
+function prepareBranch(
+  module: TransactionModule,
+  transaction: ScriptTransaction,
+  context: MessageContext,
+  branch: AdditionalBranch,
+): PreparedBranch | null {
+  const edits = context.edits.clone();
+  const attributes: BranchState['attributes'] = new Map();
+  const { requestUri, flags } = branch;
+  if (transaction.branchRoute === '') {
+    const state: BranchState = { requestUri, flags, replyRoute: '', lastStatus: 0, attributes };
+    return { context, branch, state, recordRoute: context.recordRoute, edits };
   }
-  const state: BranchState = { requestUri, flags: branch.flags, replyRoute, attributes: new Map() };
-  return resolveBranch(module, transaction, { context, branch, state, destinationUri, edits });
+  const changed = transaction.branchContext(branch, edits, attributes);
+  changed.sendSocket = branch.socket ?? context.sendSocket;
+  changed.branchIndex = transaction.proxy.branches.length;
+  const armed = transaction.replyRoute;
+  transaction.replyRoute = '';
+  module.host.runRoute('branch', transaction.branchRoute, changed);
+  // t_on_reply inside a branch route is about this branch alone.
+  const replyRoute = transaction.replyRoute;
+  transaction.replyRoute = armed;
+  if (changed.dropped) return null;
+  const state: BranchState = {
+    requestUri: changed.requestUri,
+    flags: changed.branchFlags,
+    replyRoute,
+    lastStatus: 0,
+    attributes,
+  };
+  const { destinationUri, path, q, sendSocket: socket, recordRoute } = changed;
+  const target = { ...state, destinationUri, path, q, socket };
+  return { context, branch: target, state, recordRoute, edits: changed.edits };
 }
 
 interface PreparedBranch {
   readonly context: MessageContext;
   readonly branch: AdditionalBranch;
   readonly state: BranchState;
-  readonly destinationUri: string | null;
+  readonly recordRoute: RecordRoute | null;
   readonly edits: MessageEdits;
 }
 
@@ -87,13 +138,13 @@ function resolveBranch(
   transaction: ScriptTransaction,
   prepared: PreparedBranch,
 ): number {
-  const { branch, state, destinationUri } = prepared;
+  const { branch, state } = prepared;
   const path = firstPathUri(branch.path);
   let answered = false;
   let later = false;
   let result: number = relayResult.relayed;
   const socket = branch.socket ?? prepared.context.sendSocket;
-  module.host.resolve(destinationUri ?? path ?? state.requestUri, socket, (flow) => {
+  module.host.resolve(branch.destinationUri ?? path ?? state.requestUri, socket, (flow) => {
     answered = true;
     if (later) transaction.resolving--;
     if (transaction.ended) return;
@@ -120,7 +171,7 @@ function startBranch(
   prepared: PreparedBranch,
   flow: Flow,
 ): boolean {
-  const { context, branch, state, edits } = prepared;
+  const { context, branch, state, recordRoute, edits } = prepared;
   const now = module.host.clock.monotonic();
   for (const hook of module.host.hooks.beforeRequestSent) hook(context, edits, now);
   const route = branch.path === '' ? '' : `Route: ${branch.path}\r\n`;
@@ -128,8 +179,10 @@ function startBranch(
     requestUri: state.requestUri,
     flow,
     edits,
-    headers: recordRouteHeaders(context, flow.socket) + route,
+    headers: recordRouteHeaders(recordRoute, context.source.socket, flow.socket) + route,
+    commonHeaders: transaction.commonHeaders,
     tag: state,
+    minor: (state.flags & module.minorFlag) !== 0,
   });
   if (isFailure(started)) {
     module.host.log.warn(started.message, { code: started.code });
@@ -156,15 +209,19 @@ function answerUnroutable(
   transaction: ScriptTransaction,
 ): void {
   if (transaction.resolving > 0 || transaction.server.lastStatus >= 200) return;
-  if (transaction.proxy.branches.length > 0) return;
+  if (transaction.proxy.branches.length > 0 || transaction.proxy.isExpecting) return;
   module.reply(context, 478, 'Unresolvable destination');
 }
 
 /** The ACK to a 2xx is a request of its own that no transaction sees: forwarded statelessly (RFC 3261 16.11, 13.2.2.4). */
 function relayAck(module: TransactionModule, context: MessageContext): number {
-  let result: number = relayResult.relayed;
   const now = module.host.clock.monotonic();
   for (const hook of module.host.hooks.onEndToEndAck) hook(context, now);
+  return relayStatelessly(module, context);
+}
+
+function relayStatelessly(module: TransactionModule, context: MessageContext): number {
+  let result: number = relayResult.relayed;
   module.host.resolve(context.destinationUri ?? context.requestUri, context.sendSocket, (flow) => {
     if (isFailure(flow)) {
       result = relayResult.badDestination;
@@ -191,14 +248,18 @@ function sendStatelessly(module: TransactionModule, context: MessageContext, flo
   module.host.send(toBytes(text), flow);
 }
 
-/** A CANCEL for a transaction that is ours was dealt with before the script; this one cancels nothing we know. */
+/**
+ * A CANCEL for a transaction that is ours. RFC 3261 16.10: one of a request that nobody here knows goes on statelessly,
+ * for its INVITE may have gone that way.
+ */
 function relayCancel(module: TransactionModule, context: MessageContext): number {
   const invite = module.core.table.findInvite(context.request);
-  if (invite === null) return relayResult.failed;
-  const transaction = module.ownerOf(invite);
-  if (transaction === null) return relayResult.failed;
-  module.cancel(transaction, context.request, context.source);
-  return relayResult.relayed;
+  const transaction = invite === null ? null : module.ownerOf(invite);
+  if (transaction !== null) {
+    module.cancel(transaction, context.request, context.source);
+    return relayResult.relayed;
+  }
+  return invite === null ? relayStatelessly(module, context) : relayResult.failed;
 }
 
 /** First URI of a Path vector, for routing; null without one. */
@@ -210,19 +271,28 @@ function firstPathUri(path: string): string | null {
 }
 
 /** RFC 3261 16.6 step 4; two entries with `r2=on` when the request changes sockets on its way through. */
-function recordRouteHeaders(context: MessageContext, out: LocalSocket): string {
-  const record = context.recordRoute;
+function recordRouteHeaders(record: RecordRoute | null, incoming: LocalSocket, out: LocalSocket): string {
   if (record === null) return '';
   const parameters = record.parameters.join('');
   const user = record.user === '' ? '' : `${record.user}@`;
-  if (record.preset !== null) return `Record-Route: <sip:${user}${record.preset};lr${parameters}>\r\n`;
-  const incoming = context.source.socket;
-  if (incoming === out) return recordRoute(user, out, parameters);
-  return recordRoute(user, out, `;r2=on${parameters}`) + recordRoute(user, incoming, `;r2=on${parameters}`);
+  const { preset, secondPreset } = record;
+  if (preset !== null && secondPreset !== null)
+    return (
+      recordRoute(user, preset, `;r2=on${parameters}`) +
+      recordRoute(user, secondPreset, `;r2=on${parameters}`)
+    );
+  if (preset !== null) return recordRoute(user, preset, parameters);
+  if (incoming === out) return recordRoute(user, hostOf(out), parameters);
+  return (
+    recordRoute(user, hostOf(out), `;r2=on${parameters}`) +
+    recordRoute(user, hostOf(incoming), `;r2=on${parameters}`)
+  );
 }
 
-function recordRoute(user: string, socket: LocalSocket, parameters: string): string {
-  const address = socket.advertisedAddress;
-  const host = address.includes(':') && !address.startsWith('[') ? `[${address}]` : address;
-  return `Record-Route: <sip:${user}${host}:${socket.advertisedPort};lr${parameters}>\r\n`;
+function recordRoute(user: string, host: string, parameters: string): string {
+  return `Record-Route: <sip:${user}${host};lr${parameters}>\r\n`;
+}
+
+function hostOf({ advertisedAddress, advertisedPort }: LocalSocket): string {
+  return `${bracketed(advertisedAddress)}:${advertisedPort}`;
 }

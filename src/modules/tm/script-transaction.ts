@@ -4,22 +4,37 @@
  * (RFC 3261 16.7) into runs of these routes.
  */
 
-import { MessageContext } from '#module/context.ts';
+import { type AdditionalBranch, MessageContext } from '#module/context.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 import type { ProxyBranch } from '#proxy/proxy-branch.ts';
-import type { ProxyUser, ResponseContext, UpstreamReply } from '#proxy/response-context.ts';
+import type { BranchReply, FinalVerdict, ProxyUser, UpstreamReply } from '#proxy/proxy-user.ts';
+import type { ResponseContext } from '#proxy/response-context.ts';
 import type { Value } from '#script/value.ts';
 import type { MessageEdits } from '#sip/edits.ts';
-import type { SipMessage } from '#sip/message.ts';
+import { parseMessage, type SipMessage } from '#sip/message.ts';
+import { buildResponse } from '#sip/response.ts';
+import { reasonPhrase } from '#sip/status.ts';
 import type { ServerTransaction } from '#transaction/server-transaction.ts';
+import { isFailure } from '#util/failure.ts';
+import type { Flow } from '#util/socket-address.ts';
 
 /** What a branch keeps of the script's run that made it. */
 export interface BranchState {
   readonly requestUri: string;
   readonly flags: number;
   replyRoute: string;
+  /** `$T_branch_last_reply_code`; 0 = none yet. */
+  lastStatus: number;
   /** `$bavp(…)` */
   readonly attributes: Map<string, Value[]>;
+}
+
+/** Where a context keeps `$bavp(…)` of the branch it is about. */
+const branchAttributes = 'tm.bavp';
+
+/** Null in routes that are about no branch. */
+export function branchAttributesOf(context: MessageContext): Map<string, Value[]> | null {
+  return (context.attachments.get(branchAttributes) as Map<string, Value[]> | undefined) ?? null;
 }
 
 export class ScriptTransaction implements ProxyUser {
@@ -38,8 +53,9 @@ export class ScriptTransaction implements ProxyUser {
   /** True when the last final reply was made here (408, 487 without an answer from outside). */
   lastWasLocal = false;
   allWereLocal = true;
-  /** Header lines for the next local reply or CANCEL, from `t_add_hdrs` and `t_add_cancel_reason`. */
-  extraHeaders = '';
+  /** Header lines for all requests of the transaction (branches, ACK, CANCEL), from `t_add_hdrs`. */
+  commonHeaders = '';
+  /** Header lines for its CANCELs, from `t_add_cancel_reason`. */
   cancelReason = '';
   /** Destinations whose names are being resolved: no final answer before they are known. */
   resolving = 0;
@@ -56,45 +72,54 @@ export class ScriptTransaction implements ProxyUser {
 
   // ── what the proxy layer reports ──────────────────────────────────────────────────────────────────────────────
 
-  onResponse(
-    _now: number,
-    branch: ProxyBranch,
-    response: SipMessage,
-    edits: MessageEdits,
-  ): 'forward' | 'drop' {
+  onResponse(_now: number, branch: ProxyBranch, reply: BranchReply): 'forward' | 'drop' {
     const module = this.#module;
-    const status = response.status;
+    const { status } = reply;
     this.lastStatus = status;
     this.lastWasLocal = false;
     if (status >= 200) this.allWereLocal = false;
     module.counters.receivedReplies.value++;
     const state = branch.target.tag as BranchState;
+    state.lastStatus = status;
     const route = state.replyRoute === '' ? this.replyRoute : state.replyRoute;
     if (route === '' && !module.hasGlobalReplyRoute) return 'forward';
-    const context = this.#replyContext(branch, response, edits, state);
+    const context = this.#replyContext(branch, reply, state);
     if (module.hasGlobalReplyRoute) module.host.runRoute('onreply', '', context);
     if (route !== '' && !context.dropped) module.host.runRoute('onreply', route, context);
+    if (context.changedStatus !== 0) this.#changeStatus(state, reply, context);
     return context.dropped && status < 200 ? 'drop' : 'forward';
   }
 
-  onFinal(
-    _now: number,
-    branch: ProxyBranch | null,
-    response: SipMessage | null,
-    status: number,
-  ): 'forward' | 'continue' {
+  /** `change_reply_status`: the same for the caller, the failure route and the choice among the branches. */
+  #changeStatus(state: BranchState, reply: BranchReply, context: MessageContext): void {
+    const { changedStatus, changedReason } = context;
+    const { startLineEnd } = reply.response;
+    reply.edits.overwrite(0, startLineEnd, `SIP/2.0 ${changedStatus} ${changedReason}\r\n`);
+    reply.status = changedStatus;
+    this.lastStatus = changedStatus;
+    state.lastStatus = changedStatus;
+  }
+
+  onFinal(_now: number, branch: ProxyBranch, response: SipMessage | null, status: number): FinalVerdict {
     this.lastStatus = status;
     this.lastWasLocal = response === null;
     const route = this.failureRoute;
-    if (this.resolving > 0) return 'continue';
+    if (this.resolving > 0) return 'wait';
     if (route === '') return 'forward';
     this.failureRoute = '';
-    const context = this.#failureContext(branch, response);
+    const context = this.#failureContext(branch, response ?? this.#localReply(status));
     const branchesBefore = this.proxy.branches.length;
     this.#module.host.runRoute('failure', route, context);
     const answered = this.server.lastStatus >= 200;
     const wentOn = answered || this.proxy.branches.length > branchesBefore || this.resolving > 0;
-    return wentOn ? 'continue' : 'forward';
+    return wentOn || this.proxy.isExpecting ? 'continue' : 'forward';
+  }
+
+  /** What the caller would get for a branch that nobody answered: `$rs` and `$rr` of the failure route. */
+  #localReply(status: number): SipMessage | null {
+    const parts = { status, reason: reasonPhrase(status), toTag: this.newToTag(), headers: '' };
+    const reply = parseMessage(buildResponse(this.context.message, parts));
+    return isFailure(reply) ? null : reply;
   }
 
   onReply(now: number, reply: UpstreamReply): void {
@@ -115,44 +140,50 @@ export class ScriptTransaction implements ProxyUser {
 
   // ── contexts for the routes ───────────────────────────────────────────────────────────────────────────────────
 
-  branchContext(requestUri: string, destinationUri: string | null, edits: MessageEdits): MessageContext {
-    const context = this.#derive('branch', this.context.message, null);
-    context.requestUri = requestUri;
-    context.destinationUri = destinationUri;
+  branchContext(
+    branch: AdditionalBranch,
+    edits: MessageEdits,
+    attributes: BranchState['attributes'],
+  ): MessageContext {
+    const { message, source } = this.context;
+    const context = this.#derive('branch', message, { reply: null, source });
+    context.requestUri = branch.requestUri;
+    context.destinationUri = branch.destinationUri;
+    context.path = branch.path;
+    context.q = branch.q;
+    context.branchFlags = branch.flags;
     context.edits = edits;
+    context.attachments.set(branchAttributes, attributes);
     return context;
   }
 
-  #replyContext(
-    branch: ProxyBranch,
-    response: SipMessage,
-    edits: MessageEdits,
-    state: BranchState,
-  ): MessageContext {
-    const context = this.#derive('onreply', response, response);
+  #replyContext(branch: ProxyBranch, reply: BranchReply, state: BranchState): MessageContext {
+    const { response, source, edits } = reply;
+    const context = this.#derive('onreply', response, { reply: response, source });
     context.edits = edits;
     context.branchFlags = state.flags;
+    context.attachments.set(branchAttributes, state.attributes);
     context.branchIndex = branch.index;
     context.requestUri = state.requestUri;
     return context;
   }
 
-  #failureContext(branch: ProxyBranch | null, response: SipMessage | null): MessageContext {
-    const context = this.#derive('failure', this.context.message, response);
-    context.branchIndex = branch === null ? -1 : branch.index;
+  #failureContext(branch: ProxyBranch, reply: SipMessage | null): MessageContext {
+    const { message, source } = this.context;
+    const context = this.#derive('failure', message, { reply, source });
+    context.branchIndex = branch.index;
     context.edits = this.context.edits.clone();
-    context.requestUri =
-      branch === null ? this.context.requestUri : (branch.target.tag as BranchState).requestUri;
+    context.requestUri = (branch.target.tag as BranchState).requestUri;
     return context;
   }
 
   #derive(
     kind: 'branch' | 'onreply' | 'failure',
     message: SipMessage,
-    reply: SipMessage | null,
+    { reply, source }: { readonly reply: SipMessage | null; readonly source: Flow },
   ): MessageContext {
     const original = this.context;
-    const context = new MessageContext(message, original.source, kind, {
+    const context = new MessageContext(message, source, kind, {
       request: original.message,
       ...(reply === null ? {} : { reply }),
       receivedBy: original.receivedBy,

@@ -9,7 +9,7 @@ import type { ModuleHost } from '#module/host.ts';
 import type { TransactionService } from '#module/services.ts';
 import type { Counter } from '#module/statistics.ts';
 import { type TransactionCore, transactionCore } from '#modules/tm/ports.ts';
-import { relayRequest } from '#modules/tm/relay.ts';
+import { plainRelay, relayRequest } from '#modules/tm/relay.ts';
 import { ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import { ResponseContext } from '#proxy/response-context.ts';
 import type { SipMessage } from '#sip/message.ts';
@@ -32,6 +32,10 @@ export interface TransactionParameters {
   readonly viaParameter: string;
   readonly block6xx: boolean;
   readonly translate503: boolean;
+  /** Every 1xx starts Timer C anew. */
+  readonly restartTimerC: boolean;
+  readonly detectLoops: boolean;
+  readonly understoodOptions: readonly string[];
 }
 
 export class TransactionModule implements TransactionService {
@@ -48,9 +52,12 @@ export class TransactionModule implements TransactionService {
     readonly localReplies: Counter;
     readonly serverTransactions: Counter;
     readonly clientTransactions: Counter;
+    readonly refusedRequests: Counter;
     /** Indexed by class, 2…6. */
     readonly byClass: readonly Counter[];
   };
+  /** Mask of `minor_branch_flag`, 0 without one. */
+  readonly minorFlag: number;
   readonly #transactions = new Map<ServerTransaction, ScriptTransaction>();
   #tagCount = 0;
 
@@ -59,6 +66,11 @@ export class TransactionModule implements TransactionService {
     this.core = host.service(transactionCore);
     this.parameters = readParameters(host, parameters);
     this.serverHeader = serverHeader(host);
+    const flag =
+      parameters.minor_branch_flag === null
+        ? 0
+        : host.flagBit('branch', String(parameters.minor_branch_flag));
+    this.minorFlag = isFailure(flag) ? 0 : flag;
     const counter = (name: string): Counter => host.statistics.counter('tm', name);
     this.counters = {
       receivedReplies: counter('received_replies'),
@@ -66,6 +78,7 @@ export class TransactionModule implements TransactionService {
       localReplies: counter('local_replies'),
       serverTransactions: counter('UAS_transactions'),
       clientTransactions: counter('UAC_transactions'),
+      refusedRequests: counter('refused_requests'),
       byClass: [0, 1, 2, 3, 4, 5, 6].map((digit) => counter(`${digit}xx_transactions`)),
     };
     host.statistics.gauge('tm', 'inuse_transactions', () => this.core.table.serverCount);
@@ -89,6 +102,9 @@ export class TransactionModule implements TransactionService {
       serverHeader: this.serverHeader,
       translate503: this.parameters.translate503,
       block6xx: this.parameters.block6xx,
+      restartTimerC: this.parameters.restartTimerC,
+      detectLoops: this.parameters.detectLoops,
+      understoodOptions: this.parameters.understoodOptions,
     };
     const proxy = ResponseContext.create(now, this.core.table, arrival, { user: made, settings });
     if (isFailure(proxy)) {
@@ -114,11 +130,10 @@ export class TransactionModule implements TransactionService {
   reply(context: MessageContext, status: number, reason: string, body = '', contentType = ''): number {
     const transaction = this.transaction(context);
     if (transaction === null) return -1;
-    const headers = context.replyHeaders + transaction.extraHeaders;
     const sent = transaction.proxy.reply(this.host.clock.monotonic(), {
       status,
       reason,
-      headers,
+      headers: context.replyHeaders,
       toTag: status > 100 ? this.toTag(context) : '',
       ...(body === '' ? {} : { body, contentType }),
     });
@@ -126,7 +141,7 @@ export class TransactionModule implements TransactionService {
   }
 
   relay(context: MessageContext): number {
-    return relayRequest(this, context, null);
+    return relayRequest(this, context, plainRelay);
   }
 
   /** The script's side of a server transaction; null when it was made by something else. */
@@ -178,6 +193,7 @@ export class TransactionModule implements TransactionService {
   #endUnanswered(context: MessageContext): void {
     const transaction = context.transaction as ScriptTransaction | null;
     if (transaction === null || transaction.resolving > 0 || transaction.proxy.branches.length > 0) return;
+    if (transaction.proxy.isExpecting) return;
     if (transaction.server.lastStatus < 200) this.reply(context, 500, reasonPhrase(500));
   }
 
@@ -204,6 +220,12 @@ function readParameters(host: ModuleHost, values: ParameterValues): TransactionP
     viaParameter: host.cluster === null ? '' : `;${name}=${host.nodeId}`,
     block6xx: values.disable_6xx_block === 0,
     translate503: host.globalParameter('disable_503_translation') !== 1,
+    restartTimerC: values.restart_fr_on_each_reply !== 0,
+    detectLoops: values.loop_detection !== 0,
+    understoodOptions: String(values.proxy_require_options)
+      .split(/[\s,]+/)
+      .filter((option) => option !== '')
+      .map((option) => option.toLowerCase()),
   };
 }
 

@@ -90,6 +90,28 @@ describe('loose_route', () => {
     expect(edited(context).match(/Route: .*/g)).toEqual(['Route: <sip:10.0.0.7;lr>']);
   });
 
+  it('knows its first of two Record-Routes in the Request-URI, the second on top of the Routes', () => {
+    const context = requestContext(
+      request(
+        'BYE',
+        'sip:10.0.0.1:5060;lr;r2=on;ftag=f1',
+        inDialog,
+        'Route: <sip:10.0.0.1;lr;r2=on>, <sip:bob@10.0.0.8>',
+      ),
+    );
+    expect(bench.call(context, 'loose_route')).toBe(1);
+    expect(context.requestUri).toBe('sip:bob@10.0.0.8');
+    expect(edited(context)).not.toContain('Route:');
+  });
+
+  it('leaves a Request-URI alone that names somebody here and only looks like ours', () => {
+    const context = requestContext(
+      request('INVITE', 'sip:bob@10.0.0.1:5060;lr', `Route: ${own}`, 'Route: <sip:10.0.0.7;lr>'),
+    );
+    expect(bench.call(context, 'loose_route')).toBe(1);
+    expect(context.requestUri).toBe('sip:bob@10.0.0.1:5060;lr');
+  });
+
   it('tells the hooks once', () => {
     const local = new ScriptBench(rr);
     const seen: string[] = [];
@@ -113,6 +135,7 @@ describe('record_route', () => {
       user: '',
       parameters: [';ftag=f1', ';nat=yes', ';x=y'],
       preset: null,
+      secondPreset: null,
     });
   });
 
@@ -120,7 +143,15 @@ describe('record_route', () => {
     const bench = new ScriptBench(rr, { append_fromtag: 0, add_username: 1 });
     const context = requestContext();
     expect(bench.call(context, 'record_route_preset', 'proxy.example.org:5060')).toBe(1);
-    expect(context.recordRoute).toEqual({ user: 'bob', parameters: [], preset: 'proxy.example.org:5060' });
+    const preset = 'proxy.example.org:5060';
+    expect(context.recordRoute).toEqual({ user: 'bob', parameters: [], preset, secondPreset: null });
+  });
+
+  it('takes two preset hosts, for a request that goes from one network to another', () => {
+    const bench = new ScriptBench(rr);
+    const context = requestContext();
+    expect(bench.call(context, 'record_route_preset', '10.0.0.1:5060', '192.0.2.1:5060')).toBe(1);
+    expect(context.recordRoute).toMatchObject({ preset: '10.0.0.1:5060', secondPreset: '192.0.2.1:5060' });
   });
 });
 

@@ -34,7 +34,7 @@ function play(
     const target = sent[index % sent.length]!;
     if (kind === 'answer') bench.answer(target, value);
     else if (kind === 'wait') bench.advance(value);
-    else if (kind === 'fork' && sent.length < 3 && !bench.context.isOver) sent.push(bench.fork());
+    else if (kind === 'fork' && sent.length < 3 && canFork(bench)) sent.push(bench.fork());
     else if (kind === 'error')
       bench.table.onTransportError(bench.now, { ...callee, port: callee.port + index });
     else if (kind === 'ack') bench.acknowledge();
@@ -43,6 +43,11 @@ function play(
       bench.cancel();
     }
   }
+}
+
+/** RFC 3261 16.7 step 5: a 6xx ends the search. */
+function canFork({ context }: ProxyBench): boolean {
+  return !context.isOver && context.branches.every((one) => one.status < 600);
 }
 
 describe.each(['INVITE', 'OPTIONS'])('%s', (method) => {
@@ -65,7 +70,9 @@ describe.each(['INVITE', 'OPTIONS'])('%s', (method) => {
         if (outcome !== undefined && outcome >= 300 && firstFinal >= 0)
           expect(new Set(after).size, 'copies of one failure').toBe(1);
         if (firstFinal >= 0) expect(after.every((status) => status >= 200)).toBe(true);
-        expect(statuses).not.toContain(100);
+        // RFC 4320 4.1: 100 to a request that is no INVITE, once, when its caller repeats it slowly.
+        const trying = statuses.filter((status) => status === 100).length;
+        expect(trying).toBeLessThanOrEqual(method === 'INVITE' ? 0 : 1);
         expect(statuses).not.toContain(503);
       }),
       { numRuns: 300 },

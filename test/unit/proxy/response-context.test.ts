@@ -163,7 +163,8 @@ describe('addBranch', () => {
 
   it(`is refused beyond ${branchesMax} branches`, () => {
     const bench = new ProxyBench();
-    for (let count = 0; count < branchesMax; count++) bench.fork();
+    bench.whenFailed = () => 'wait';
+    for (let count = 0; count < branchesMax; count++) bench.answer(bench.fork(), 486);
     const added = bench.add();
     expect(isFailure(added) && added.code).toBe('PROXY_BRANCHES_TOO_MANY');
   });

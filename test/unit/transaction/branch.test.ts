@@ -12,7 +12,7 @@ const number = fc.integer({ min: 0, max: 2 ** 40 });
 
 describe('a branch', () => {
   it('says who owns it, so that people can read it too', () => {
-    expect(codec.write(35, 36, 2)).toMatch(/^z9hG4bK1-12\.3mv\.3\.z\.10\.2\.[A-Za-z0-9_-]{11}$/);
+    expect(codec.write(35, 36, 2)).toMatch(/^z9hG4bK1-12\.3mv\.3\.z\.10\.2\.0\.[A-Za-z0-9_-]{11}$/);
   });
 
   it('is read as it was written, is a token, and is verified by anybody who has the key', () => {
@@ -22,12 +22,18 @@ describe('a branch', () => {
       worker: fc.integer({ min: 0, max: 2 ** 31 }),
     });
     fc.assert(
-      fc.property(owners, number, number, fc.nat(63), (owner, slot, generation, branch) => {
-        const text = new BranchCodec(owner, [key]).write(slot, generation, branch);
-        expect(codec.read(text)).toEqual({ ...owner, slot, generation, branch });
-        expect(isToken(text)).toBe(true);
-        expect(codec.verify(text)).toBe(true);
-      }),
+      fc.property(
+        owners,
+        number,
+        number,
+        fc.record({ branch: fc.nat(63), loop: fc.nat(0xffff_ffff) }),
+        (owner, slot, generation, end) => {
+          const text = new BranchCodec(owner, [key]).write(slot, generation, end.branch, end.loop);
+          expect(codec.read(text)).toEqual({ ...owner, slot, generation, ...end });
+          expect(isToken(text)).toBe(true);
+          expect(codec.verify(text)).toBe(true);
+        },
+      ),
     );
   });
 
@@ -61,13 +67,13 @@ describe('a branch', () => {
 
   it.each([
     'z9hG4bK776asdhds',
-    'z9hG4bK1-1.1.1.1.1.1',
-    'z9hG4bK1-1.1.1.1.1.1.short',
-    'z9hG4bK1-1.1.1.1.1.1.1.AAAAAAAAAAA',
-    'z9hG4bK1-1.1.1..1.1.AAAAAAAAAAA',
-    'z9hG4bK1-a.1.1.1.1.1.AAAAAAAAAAA',
-    'z9hG4bK1-1.Z.1.1.1.1.AAAAAAAAAAA',
-    'z9hG4bK1-1.1.1.1.1.99999999999.AAAAAAAAAAA',
+    'z9hG4bK1-1.1.1.1.1.1.1',
+    'z9hG4bK1-1.1.1.1.1.1.1.short',
+    'z9hG4bK1-1.1.1.1.1.1.1.1.AAAAAAAAAAA',
+    'z9hG4bK1-1.1.1..1.1.1.AAAAAAAAAAA',
+    'z9hG4bK1-a.1.1.1.1.1.1.AAAAAAAAAAA',
+    'z9hG4bK1-1.Z.1.1.1.1.1.AAAAAAAAAAA',
+    'z9hG4bK1-1.1.1.1.1.1.99999999999.AAAAAAAAAAA',
     'z9hG4bK2-1.1.1.1.1.1.AAAAAAAAAAA',
   ])('is not read from %s', (text) => expect(codec.read(text)).toBeNull());
 });
