@@ -1,0 +1,189 @@
+/**
+ * One whole node in memory: the real script, modules and layers as `server/compose.ts` joins them, with a clock that a
+ * test moves and datagrams that a test hands in and takes out. No socket, no file, no waiting.
+ *
+ *   const node = new NodeHarness('route { t_relay(); }');
+ *   node.receive(text, '10.0.0.9:5070');     // what arrived and from where; answers what was sent because of it
+ *   node.advance(500);                       // timers fire as they fall due; take() has what they sent
+ *   node.statistic('core:rcv_requests');
+ *
+ * A node alone, without a cluster.
+ */
+
+import { createHash } from 'node:crypto';
+import type { Logger } from '#module/host.ts';
+import { isDiagnostics, loadScript } from '#module/load.ts';
+import { modules } from '#modules/index.ts';
+import { AnyviaNode, type NodePorts } from '#server/compose.ts';
+import { readConfiguration } from '#server/configuration.ts';
+import { parseHostPort } from '#sip/host-port.ts';
+import { parseMessage, type SipMessage } from '#sip/message.ts';
+import { assert } from '#util/assert.ts';
+import { ManualClock } from '#util/clock.ts';
+import { Failure, isFailure } from '#util/failure.ts';
+import type { LocalSocket } from '#util/socket-address.ts';
+import { TimerQueue } from '#util/timer-queue.ts';
+
+export interface SentDatagram {
+  readonly text: string;
+  /** `10.0.0.9:5070`, IPv6 in brackets. */
+  readonly to: string;
+  readonly socket: LocalSocket;
+}
+
+export interface HarnessOptions {
+  /** What the resolver knows: host name to IP address. Other names cannot be resolved. */
+  readonly names?: Readonly<Record<string, string>>;
+  /** Files that the script includes or imports, by the path as written. */
+  readonly files?: Readonly<Record<string, string>>;
+}
+
+/** Put in front of a script that names no socket. */
+export const defaultSocket = 'socket=udp:10.0.0.1:5060\n';
+/** Put in front of a script that loads no module. */
+export const defaultModules = ['proto_udp', 'sl', 'tm', 'rr', 'maxfwd', 'sipmsgops', 'textops', 'signaling']
+  .concat(['options', 'usrloc', 'registrar', 'dialog'])
+  .map((name) => `loadmodule "${name}.so"\n`)
+  .join('');
+
+interface Duty {
+  readonly interval: number;
+  due: number;
+  readonly run: (now: number) => void;
+}
+
+export class NodeHarness {
+  readonly clock = new ManualClock();
+  readonly timers = new TimerQueue();
+  readonly node: AnyviaNode;
+  readonly sockets: readonly LocalSocket[];
+  readonly logged: { readonly level: keyof Logger; readonly message: string }[] = [];
+  #sent: SentDatagram[] = [];
+  readonly #turnEnds: ((now: number) => void)[] = [];
+  readonly #duties: Duty[] = [];
+  #randomCalls = 0;
+
+  /** Throws when the script, its sockets or a module's parameters are wrong: the message says what. */
+  constructor(script: string, options: HarnessOptions = {}) {
+    const head =
+      (/^\s*(socket|listen)\s*=/m.test(script) ? '' : defaultSocket) +
+      (/^\s*loadmodule\b/m.test(script) ? '' : defaultModules);
+    const loaded = loadScript({
+      path: 'test.cfg',
+      text: head + script,
+      modules,
+      readFile: (name) => options.files?.[name] ?? '',
+    });
+    if (isDiagnostics(loaded)) throw new Error(loaded.map((problem) => problem.text).join('\n'));
+    const configuration = readConfiguration(loaded, []);
+    assert(!isFailure(configuration), isFailure(configuration) ? configuration.message : '');
+    this.sockets = configuration.sockets;
+    const identity = { nodeId: 1, incarnation: 1, clusterId: 0, secret: null };
+    const node = AnyviaNode.create(loaded, configuration, identity, this.#ports(options));
+    if (isFailure(node)) throw new Error(node.message);
+    this.node = node;
+    node.start();
+  }
+
+  /** A datagram (text is latin1) from `from`; answers what the node sent at once, and forgets it. */
+  receive(datagram: string | Uint8Array, from = '10.0.0.9:5070', socket = this.sockets[0]!): SentDatagram[] {
+    const bytes = typeof datagram === 'string' ? Buffer.from(datagram, 'latin1') : datagram;
+    const source = parseHostPort(from);
+    assert(source !== null, `no address: ${from}`);
+    this.node.receive(bytes, source.host, source.port, socket);
+    this.#endTurn();
+    return this.take();
+  }
+
+  /** What was sent since it was last asked. */
+  take(): SentDatagram[] {
+    const sent = this.#sent;
+    this.#sent = [];
+    return sent;
+  }
+
+  /** Lets time pass; timers and periodic duties run when they are due. */
+  advance(milliseconds: number): void {
+    const end = this.clock.monotonic() + milliseconds;
+    for (;;) {
+      const due = Math.min(this.timers.nextDue(), ...this.#duties.map((duty) => duty.due));
+      if (due > end) break;
+      this.clock.advance(Math.max(0, due - this.clock.monotonic()));
+      const now = this.clock.monotonic();
+      this.timers.advance(now);
+      for (const duty of this.#duties) {
+        if (duty.due > now) continue;
+        duty.due += duty.interval;
+        duty.run(now);
+      }
+      this.#endTurn();
+    }
+    this.clock.advance(end - this.clock.monotonic());
+  }
+
+  /** Value of `group:name`, 0 when nobody counted it yet. */
+  statistic(name: string): number {
+    return this.node.statistics.find(name) ?? 0;
+  }
+
+  /** Texts logged at `level`. */
+  lines(level: keyof Logger): string[] {
+    return this.logged.filter((line) => line.level === level).map((line) => line.message);
+  }
+
+  #endTurn(): void {
+    for (let run = this.#turnEnds.shift(); run !== undefined; run = this.#turnEnds.shift()) {
+      run(this.clock.monotonic());
+    }
+  }
+
+  #ports(options: HarnessOptions): NodePorts {
+    const keep =
+      (level: keyof Logger) =>
+      (message: string): void => {
+        this.logged.push({ level, message });
+      };
+    return {
+      clock: this.clock,
+      timers: this.timers,
+      log: { error: keep('error'), warn: keep('warn'), info: keep('info'), debug: keep('debug') },
+      process: {
+        version: 'test',
+        startedAt: this.clock.wall(),
+        list: () => [],
+        logLevel: () => 4,
+        setLogLevel: () => {},
+      },
+      send: (bytes, { socket, address, port }) => {
+        const host = address.includes(':') ? `[${address}]` : address;
+        this.#sent.push({ text: Buffer.from(bytes).toString('latin1'), to: `${host}:${port}`, socket });
+      },
+      resolveName: (host, _family, done) => {
+        const address = options.names?.[host.toLowerCase()];
+        done(address ?? new Failure('TEST_NAME_UNKNOWN', `${host} is not known`));
+      },
+      random: (bytes) => this.#random(bytes),
+      links: null,
+      endOfTurn: (run) => this.#turnEnds.push(run),
+      every: (interval, run) => {
+        this.#duties.push({ interval, due: this.clock.monotonic() + interval, run });
+      },
+      rearm: () => {},
+      reloadMembership: () => null,
+    };
+  }
+
+  /** Different at every call, equal in every run. */
+  #random(bytes: number): Buffer {
+    this.#randomCalls++;
+    return createHash('shake256', { outputLength: bytes }).update(String(this.#randomCalls)).digest();
+  }
+}
+
+/** What was sent, read again; throws when anyvia sent something that it cannot read itself. */
+export function readSent(sent: SentDatagram | undefined): SipMessage {
+  if (sent === undefined) throw new Error('nothing was sent');
+  const message = parseMessage(sent.text);
+  if (isFailure(message)) throw new Error(`${message.message}:\n${sent.text}`);
+  return message;
+}
