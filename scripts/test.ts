@@ -5,44 +5,10 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-
-interface SystemProgram {
-  /** Any of these files, absolute or found on the PATH, shows that it is there. */
-  readonly command: string;
-  /** Debian package. The `-core` packages of MariaDB hold the programs without starting a service. */
-  readonly debianPackage: string;
-  readonly neededFor: string;
-}
-
-const systemPrograms: readonly SystemProgram[] = [
-  { command: 'mariadbd', debianPackage: 'mariadb-server-core', neededFor: 'membership in MySQL' },
-  { command: 'mariadb-install-db', debianPackage: 'mariadb-server-core', neededFor: 'membership in MySQL' },
-  { command: 'sipp', debianPackage: 'sip-tester', neededFor: 'calls by an independent SIP implementation' },
-  { command: '/usr/lib/frr/ospfd', debianPackage: 'frr', neededFor: 'the network lab (OSPF)' },
-  { command: 'vtysh', debianPackage: 'frr', neededFor: 'the network lab (OSPF)' },
-  { command: 'nft', debianPackage: 'nftables', neededFor: 'the network lab (per-packet balancing)' },
-  { command: 'ip', debianPackage: 'iproute2', neededFor: 'the network lab (namespaces)' },
-  { command: 'tshark', debianPackage: 'tshark', neededFor: 'the network lab (captures)' },
-];
-
-const systemPath = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
-
-function isInstalled(program: SystemProgram): boolean {
-  const candidates = program.command.startsWith('/')
-    ? [program.command]
-    : systemPath.map((folder) => join(folder, program.command));
-  return candidates.some((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
+import { join } from 'node:path';
+import { isInstalled, systemPrograms } from './system-programs.ts';
 
 function run(command: string, parameters: readonly string[], environment: NodeJS.ProcessEnv = {}): boolean {
   const result = spawnSync(command, parameters, {
@@ -55,11 +21,11 @@ function run(command: string, parameters: readonly string[], environment: NodeJS
 
 /** Installs what is missing if it may, and says plainly what stays missing. */
 function provideSystemPrograms(): void {
-  const missing = systemPrograms.filter((program) => !isInstalled(program));
+  const missing = systemPrograms.filter((program) => !isInstalled(program.command));
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((program) => program.debianPackage))];
   const isRoot = process.getuid?.() === 0;
-  const hasApt = isInstalled({ command: 'apt-get', debianPackage: 'apt', neededFor: '' });
+  const hasApt = isInstalled('apt-get');
   if (isRoot && hasApt) {
     const quiet = { DEBIAN_FRONTEND: 'noninteractive' };
     console.log(`Installing Debian packages: ${packages.join(' ')}`);
@@ -67,7 +33,7 @@ function provideSystemPrograms(): void {
     run('apt-get', ['-q', '-y', 'install', '--no-install-recommends', ...packages], quiet);
   }
   const reason = !hasApt ? 'there is no apt-get here' : isRoot ? 'apt-get failed' : 'not root';
-  for (const program of systemPrograms.filter((program) => !isInstalled(program))) {
+  for (const program of systemPrograms.filter((program) => !isInstalled(program.command))) {
     const where = `package ${program.debianPackage}`;
     console.log(`Skipped: tests of ${program.neededFor}: no ${program.command} (${where}) and ${reason}.`);
   }

@@ -8,7 +8,8 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { say, withLab } from '../../lab/lab.ts';
-import { isInstalled, labObstacles } from '../../lab/obstacles.ts';
+import { labObstacles } from '../../lab/obstacles.ts';
+import { isInstalled } from '../../scripts/system-programs.ts';
 import { formatReport } from './report.ts';
 import { type Measurement, measureSubject, type Subject } from './subject.ts';
 

@@ -24,8 +24,10 @@ const password = 'p@ss/word';
 
 /** Why no MariaDB can be started here; '' when one can. */
 export function mariadbMissing(): string {
-  const program = findProgram('mariadbd');
-  return program === null ? 'no mariadbd here (Debian package mariadb-server-core)' : '';
+  if (findProgram('mariadbd') === null) return 'no mariadbd here (Debian package mariadb-server-core)';
+  if (findProgram('my_print_defaults') === null)
+    return 'no my_print_defaults here (Debian package mariadb-client-core)';
+  return '';
 }
 
 function findProgram(name: string): string | null {
@@ -48,7 +50,7 @@ export async function startMariadb(): Promise<MariadbServer> {
     ],
     { encoding: 'utf8' },
   );
-  if (installed.status !== 0) throw new Error(`mariadb-install-db: ${installed.stderr}`);
+  if (installed.status !== 0) throw new Error(`mariadb-install-db: ${installed.stdout}${installed.stderr}`);
   const port = await freePort();
   const socket = join(folder, 'socket');
   const setup = join(folder, 'setup.sql');
