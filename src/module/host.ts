@@ -72,6 +72,8 @@ export interface ModuleHost {
   isMyself(host: string, port: number): boolean;
   /** Mask (1, 2, 4…) of a message, branch or dialog flag; the first 31 names of a kind get one. */
   flagBit(kind: 'message' | 'branch' | 'dialog', name: string): number | Failure;
+  /** Names of the set bits, separated by blanks: what other nodes, whose bits may differ, understand. */
+  flagNames(kind: 'message' | 'branch' | 'dialog', flags: number): string;
   /** Runs a route of the script; returns its return code. A route that does not exist returns 1. */
   runRoute(kind: RouteKind, name: string, context: MessageContext): number;
   hasRoute(kind: RouteKind, name: string): boolean;

@@ -90,6 +90,15 @@ export class NodeHost implements ModuleHost {
     return bit;
   }
 
+  flagNames(kind: 'message' | 'branch' | 'dialog', flags: number): string {
+    if (flags === 0) return '';
+    const names: string[] = [];
+    for (const [key, bit] of this.#flags) {
+      if ((flags & bit) !== 0 && key.startsWith(`${kind} `)) names.push(key.slice(kind.length + 1));
+    }
+    return names.join(' ');
+  }
+
   runRoute(kind: RouteKind, name: string, context: MessageContext): number {
     return this.#parts.runRoute(kind, name, context);
   }

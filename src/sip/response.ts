@@ -31,7 +31,9 @@ export function buildResponse(request: SipMessage, parts: ResponseParts): string
     text += `Via: ${isTop && parts.received !== undefined ? stampVia(request, value, parts.received) : value}\r\n`;
     isTop = false;
   }
-  if (status > 100 && status < 300) text += copyLines(request, headerNames.recordRoute, 'Record-Route');
+  // RFC 3261 10.3: no Record-Route in any response to a REGISTER.
+  const opensDialog = status > 100 && status < 300 && request.method !== 'REGISTER';
+  if (opensDialog) text += copyLines(request, headerNames.recordRoute, 'Record-Route');
   text += copyLines(request, headerNames.from, 'From');
   const to = request.firstValue(headerNames.to);
   text += parts.toTag === '' || request.toTag !== '' ? `To: ${to}\r\n` : `To: ${to};tag=${parts.toTag}\r\n`;

@@ -83,6 +83,10 @@ export class TestHost implements ModuleHost {
     return index > 30 ? new Failure('TEST_FLAGS_EXHAUSTED', `no bit is left for ${name}`) : 1 << index;
   }
 
+  flagNames(kind: 'message' | 'branch' | 'dialog', flags: number): string {
+    return this.#flags[kind]!.filter((_name, index) => (flags & (1 << index)) !== 0).join(' ');
+  }
+
   runRoute(kind: RouteKind, name: string, context: MessageContext): number {
     return this.routes.get(`${kind} ${name}`)?.(context) ?? 1;
   }

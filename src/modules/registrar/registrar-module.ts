@@ -1,6 +1,7 @@
-/** save() and lookup() of one node (RFC 3261 10.3 and 16.5). */
+/** What save(), lookup() and their kin know of one node: the rules, the location table, where a client was seen. */
 
-import type { AdditionalBranch, MessageContext } from '#module/context.ts';
+import { attributeName } from '#module/attribute-name.ts';
+import type { MessageContext } from '#module/context.ts';
 import type { ParameterValues } from '#module/define.ts';
 import type { ModuleHost } from '#module/host.ts';
 import {
@@ -9,39 +10,61 @@ import {
   type TransactionService,
   transactionService,
 } from '#module/services.ts';
-import type { Binding } from '#registrar/binding.ts';
+import type { Counter } from '#module/statistics.ts';
+import { type LookupOptions, readLookupOptions } from '#modules/registrar/lookup-options.ts';
+import { readSaveOptions, type SaveOptions } from '#modules/registrar/save-options.ts';
+import { type AddressRules, addressOfRecord, tableKey } from '#registrar/address.ts';
 import { type LocationService, locationService } from '#registrar/location-service.ts';
-import { type RegistrarRules, readRegistration } from '#registrar/registration.ts';
-import { detach } from '#sip/serialize.ts';
-import { reasonPhrase } from '#sip/status.ts';
-import { parseUri, unescapeUri } from '#sip/uri.ts';
-import { isFailure } from '#util/failure.ts';
+import type { PathMode, RegistrarRules } from '#registrar/registration.ts';
+import { type Failure, isFailure } from '#util/failure.ts';
+import type { LocalSocket } from '#util/socket-address.ts';
+import { socketName } from '#util/socket-address.ts';
+
+/** A script has a handful of calls; flags made of variables must not grow without end. */
+const optionsMax = 256;
+/** Longer than any real URI, and within one message between nodes. */
+const charactersMax = 8192;
 
 export class RegistrarModule {
   readonly host: ModuleHost;
   readonly location: LocationService;
   readonly rules: RegistrarRules;
+  readonly retryAfterSeconds: number;
+  /** RFC 3261 10.3 step 5: an address of another domain than the Request-URI's gets 404. */
+  readonly checksDomain: boolean;
+  readonly socketHeader: string;
+  readonly accepted: Counter;
+  readonly rejected: Counter;
   readonly #transactions: TransactionService | null;
   readonly #stateless: StatelessService | null;
-  readonly #retryAfterSeconds: number;
   readonly #receivedAttribute: string;
-  readonly #caseSensitive: boolean;
+  readonly #addressRules: AddressRules;
+  readonly #saveOptions = new Map<string, SaveOptions>();
+  readonly #lookupOptions = new Map<string, LookupOptions>();
+  readonly #sockets = new Map<string, LocalSocket>();
 
   constructor(host: ModuleHost, parameters: ParameterValues) {
     this.host = host;
     this.location = host.service(locationService);
     this.#transactions = host.optionalService(transactionService);
     this.#stateless = host.optionalService(statelessService);
-    this.rules = {
-      defaultSeconds: Number(parameters.default_expires),
-      minSeconds: Number(parameters.min_expires),
-      maxSeconds: Number(parameters.max_expires),
-      contactsMax: Number(parameters.max_contacts),
-      defaultQ: Number(parameters.default_q),
+    this.rules = readRules(parameters, this.location.matchesCallId);
+    this.#addressRules = {
+      caseSensitive: parameters.case_sensitive !== 0,
+      withDomain: this.location.withDomain,
+      realmPrefix: String(parameters.realm_prefix ?? '').toLowerCase(),
+      userCharactersMax: Number(parameters.max_username_len),
+      domainCharactersMax: Number(parameters.max_domain_len),
+      addressCharactersMax: Math.min(Number(parameters.max_aor_len), charactersMax),
     };
-    this.#retryAfterSeconds = Number(parameters.retry_after);
-    this.#caseSensitive = parameters.case_sensitive !== 0;
-    this.#receivedAttribute = String(parameters.received_avp ?? '').replace(/^\$avp\((?:s:)?|\)$/g, '');
+    this.retryAfterSeconds = Number(parameters.retry_after);
+    this.checksDomain = parameters.check_domain !== 0;
+    this.socketHeader = String(parameters.sock_hdr_name ?? '');
+    this.#receivedAttribute =
+      parameters.received_avp === null ? '' : attributeName(String(parameters.received_avp));
+    for (const socket of host.sockets) this.#sockets.set(socketName(socket), socket);
+    this.accepted = host.statistics.counter('registrar', 'accepted_regs');
+    this.rejected = host.statistics.counter('registrar', 'rejected_regs');
     for (const [name, value] of [
       ['max_expires', this.rules.maxSeconds],
       ['max_contacts', this.rules.contactsMax],
@@ -51,96 +74,88 @@ export class RegistrarModule {
     }
   }
 
-  /** 1: stored and answered 200. -1: refused, and answered with the reason. */
-  save(context: MessageContext, uri: string | null): number {
-    const { request } = context;
-    const address = this.address(uri ?? request.to.uri);
-    if (address === null) return this.#refuse(context, 400);
-    const registration = readRegistration(this.location.table, {
-      request,
-      address,
-      wall: this.host.clock.wall(),
-      node: this.host.nodeId,
-      received: this.#received(context),
-      flags: context.branchFlags,
-      rules: this.rules,
-    });
-    if (registration.status !== 200) return this.#refuse(context, registration.status);
-    for (const contact of registration.removals) this.location.remove(address, contact);
-    for (const binding of registration.puts) this.location.put(detach(address), binding);
-    this.host.statistics.counter('registrar', 'accepted_regs').value++;
-    context.replyHeaders += this.#contacts(address);
-    this.#reply(context, 200, 'OK');
-    return 1;
+  /** `user@host` of a URI (RFC 3261 10.3 step 5). */
+  address(uri: string): string | Failure {
+    return addressOfRecord(uri, this.#addressRules);
   }
 
-  /** 1: the contacts are in the Request-URI and the branches. -1: none. */
-  lookup(context: MessageContext, uri: string | null): number {
-    const address = this.address(uri ?? context.requestUri);
-    const bindings = address === null ? [] : this.location.table.lookup(address, this.host.clock.wall());
-    const [best, ...others] = bindings;
-    if (best === undefined) return -1;
-    context.requestUri = best.uri;
-    context.destinationUri = best.received === '' ? null : best.received;
-    context.path = best.path;
-    context.q = best.q;
-    context.branchFlags |= best.flags;
-    for (const binding of others) context.branches.push(branchOf(binding));
-    return 1;
+  /** Key of the table for a URI; null when the URI is no address of record. */
+  key(domain: string, uri: string): string | null {
+    const address = this.address(uri);
+    return isFailure(address) ? null : tableKey(domain, address);
   }
 
-  isRegistered(address: string): boolean {
-    return this.location.table.lookup(address, this.host.clock.wall()).length > 0;
-  }
-
-  /** `user@host` of a URI, the key of the table (RFC 3261 10.3 step 5); null when there is none. */
-  address(uri: string): string | null {
-    const parsed = parseUri(uri);
-    if (isFailure(parsed) || parsed.host === '') return null;
-    const user = this.#caseSensitive ? unescapeUri(parsed.user) : unescapeUri(parsed.user).toLowerCase();
-    return user === '' ? null : `${user}@${parsed.host.toLowerCase()}`;
-  }
-
-  /** Where the client really is, when its script or its own Contact says that it is behind a NAT. */
-  #received(context: MessageContext): string {
+  /** Where the script says that the client really is, '' when it says nothing. */
+  received(context: MessageContext): string {
+    if (this.#receivedAttribute === '') return '';
     const stored = context.attributes.get(this.#receivedAttribute)?.[0];
-    if (this.#receivedAttribute !== '' && stored !== undefined && stored !== null) return String(stored);
-    return '';
+    return stored === undefined || stored === null ? '' : String(stored);
   }
 
-  #contacts(address: string): string {
-    const wall = this.host.clock.wall();
-    const lines = this.location.table.lookup(address, wall).map((binding) => {
-      const q = binding.q < 0 ? '' : `;q=${binding.q / 1000}`;
-      return `<${binding.uri}>${q};expires=${Math.round((binding.expires - wall) / 1000)}${binding.parameters}`;
+  /** A socket of this node by its name; null when it is another node's. */
+  socket(name: string): LocalSocket | null {
+    return this.#sockets.get(name) ?? null;
+  }
+
+  saveOptions(text: string | null): SaveOptions {
+    return remember(this.#saveOptions, text ?? '', () => {
+      const options = readSaveOptions(text ?? '', this.rules);
+      this.#complain('save', options.unknown);
+      return options;
     });
-    return lines.length === 0 ? '' : `Contact: ${lines.join(', ')}\r\n`;
   }
 
-  #refuse(context: MessageContext, status: number): number {
-    this.host.statistics.counter('registrar', 'rejected_regs').value++;
-    // RFC 3261 10.3 step 7: 423 names the shortest interval that would do.
-    if (status === 423) context.replyHeaders += `Min-Expires: ${this.rules.minSeconds}\r\n`;
-    if (status === 503 && this.#retryAfterSeconds > 0) {
-      context.replyHeaders += `Retry-After: ${this.#retryAfterSeconds}\r\n`;
-    }
-    this.#reply(context, status, reasonPhrase(status));
-    return -1;
+  lookupOptions(text: string | null): LookupOptions {
+    return remember(this.#lookupOptions, text ?? '', () => {
+      const options = readLookupOptions(text ?? '');
+      this.#complain('lookup', options.unknown);
+      return options;
+    });
   }
 
-  #reply(context: MessageContext, status: number, reason: string): void {
+  reply(context: MessageContext, status: number, reason: string): void {
     if (this.#transactions !== null) this.#transactions.reply(context, status, reason);
     else this.#stateless?.reply(context, status, reason);
   }
+
+  #complain(name: string, unknown: readonly string[]): void {
+    if (unknown.length === 0) return;
+    this.host.log.warn(`${name}(): "${unknown.join(', ')}" is no flag that is known here; it is skipped`);
+  }
 }
 
-function branchOf(binding: Binding): AdditionalBranch {
+function remember<Value>(known: Map<string, Value>, text: string, read: () => Value): Value {
+  let value = known.get(text);
+  if (value === undefined) {
+    value = read();
+    if (known.size < optionsMax) known.set(text, value);
+  }
+  return value;
+}
+
+function readRules(parameters: ParameterValues, matchesCallId: boolean): RegistrarRules {
   return {
-    requestUri: binding.uri,
-    destinationUri: binding.received === '' ? null : binding.received,
-    path: binding.path,
-    q: binding.q,
-    flags: binding.flags,
-    socket: null,
+    defaultSeconds: Number(parameters.default_expires),
+    minSeconds: Number(parameters.min_expires),
+    maxSeconds: Number(parameters.max_expires),
+    contactsMax: Number(parameters.max_contacts),
+    replacesOldest: false,
+    defaultQ: Number(parameters.default_q),
+    contactCharactersMax: Math.min(Number(parameters.max_contact_len), charactersMax),
+    pathMode: readPathMode(parameters),
+    pathReceived: parameters.path_use_received === 1,
+    allowsEqualCseq: parameters.allow_dup_cseq === 1,
+    matchesCallId,
+    matchedParameters: null,
+    receivedName: String(parameters.received_param).toLowerCase(),
   };
+}
+
+const pathModes: readonly PathMode[] = ['off', 'lazy', 'strict'];
+
+/** RFC 3327 5.3 without a word of the script: kept, and told to who knows what it means. */
+function readPathMode(parameters: ParameterValues): PathMode {
+  if (parameters.use_path === 0) return 'none';
+  const mode = parameters.path_mode ?? (parameters.use_path === 1 ? 2 : 1);
+  return pathModes[Number(mode)] ?? 'lazy';
 }

@@ -1,119 +1,109 @@
-/** The module `usrloc`: parameters with OpenSIPS's names, management commands with its JSON. */
+/** The module `usrloc`: the location table with OpenSIPS's parameters. */
 
 import { defineModule, type ParameterDeclaration } from '#module/define.ts';
+import { commands } from '#modules/usrloc/commands.ts';
 import { LocationModule } from '#modules/usrloc/location-module.ts';
-import type { Binding } from '#registrar/binding.ts';
+import { readWorkingMode } from '#modules/usrloc/working-mode.ts';
 import { locationService } from '#registrar/location-service.ts';
-import { Failure } from '#util/failure.ts';
+import { isFailure } from '#util/failure.ts';
 
 function ignored(kind: 'integer' | 'string', names: string, reason: string): ParameterDeclaration[] {
   return names.split(' ').map((name) => ({ name, kind, default: null, ignored: reason, help: reason }));
 }
 
+function text(name: string, help: string): ParameterDeclaration {
+  return { name, kind: 'string', default: null, help };
+}
+
 const shared = 'registrations are shared in full by all nodes of the cluster';
-const inMemory = 'registrations live in the memory of all nodes';
 
 const parameters: readonly ParameterDeclaration[] = [
   {
     name: 'timer_interval',
     kind: 'integer',
     default: 60,
-    help: 'Seconds between two sweeps for expired contacts.',
+    help: 'Seconds in which every contact is looked at once for expiry, and between two writes of write-back.',
   },
-  ...ignored('string', 'working_mode_preset cluster_mode restart_persistency pinging_mode ha_shtag', shared),
+  text(
+    'working_mode_preset',
+    'single-instance-no-db, single-instance-sql-write-through, single-instance-sql-write-back, sql-only, ' +
+      'full-sharing-cluster …: whether and how registrations are kept in db_url. A preset of a cluster writes back ' +
+      'when there is a db_url. In a cluster registrations are shared with every preset.',
+  ),
+  text('cluster_mode', '"none": registrations are not shared; every other mode shares them in full.'),
+  text('restart_persistency', 'load-from-sql: contacts are read at start; a running cluster is asked first.'),
+  text(
+    'sql_write_mode',
+    'none, write-through (at once) or write-back (every timer_interval); never in a call.',
+  ),
+  text('db_url', 'Database of the table location, mysql:// or sqlite://.'),
+  {
+    name: 'db_mode',
+    kind: 'integer',
+    default: null,
+    help: 'Older form: 0 memory alone, 1 and 3 write-through, 2 write-back.',
+  },
+  text('nat_bflag', 'Branch flag of contacts behind an address translator: kept with the contact, pinged.'),
+  {
+    name: 'use_domain',
+    kind: 'integer',
+    default: 1,
+    help: 'Addresses of record are user@domain; 0: the user part alone.',
+  },
+  {
+    name: 'matching_mode',
+    kind: 'integer',
+    default: 0,
+    help: '0: contacts are told apart by their URI (RFC 3261 10.3); 1: by URI and Call-ID.',
+  },
+  ...ignored('string', 'pinging_mode ha_shtag cachedb_url', shared),
   ...ignored('integer', 'location_cluster ha_cluster skip_replicated_db_ops shared_pinging', shared),
-  ...ignored('string', 'sql_write_mode db_url cachedb_url', inMemory),
-  ...ignored('integer', 'db_mode max_contact_delete', inMemory),
-  ...ignored('integer', 'use_domain desc_time_order matching_mode cseq_delay', 'RFC 3261 10.3 is followed'),
+  ...ignored('integer', 'max_contact_delete', 'removals are written in batches like everything else'),
+  ...ignored('integer', 'desc_time_order cseq_delay', 'RFC 3261 10.3 is followed'),
   ...ignored('integer', 'hash_size regen_broken_contactid mi_dump_kv_store', 'tables grow by themselves'),
   ...ignored(
     'integer',
     'contact_refresh_timer latency_event_min_us latency_event_min_us_delta',
-    'there are no pings yet',
+    'there are no contact events',
   ),
-  ...ignored('string', 'nat_bflag', 'branch flags are kept with the contact'),
 ];
 
-function contactOf(binding: Binding, wall: number): Record<string, unknown> {
-  return {
-    Contact: binding.uri,
-    Expires: Math.max(0, Math.round((binding.expires - wall) / 1000)),
-    Q: binding.q < 0 ? '' : String(binding.q / 1000),
-    Callid: binding.callId,
-    Cseq: binding.cseq,
-    'User-agent': binding.userAgent,
-    Received: binding.received,
-    Path: binding.path,
-    Node: binding.node,
-  };
-}
-
-function addressOf(module: LocationModule, address: string): unknown {
-  const wall = module.host.clock.wall();
-  return {
-    AOR: address,
-    Contacts: module.table.lookup(address, wall).map((binding) => contactOf(binding, wall)),
-  };
-}
+const statistics = [
+  'registered_users',
+  'location-users',
+  'location-contacts',
+  'location-expires',
+  'removals_remembered',
+  'removals_forgotten',
+  'changes_sent',
+  'changes_received',
+  'snapshot_contacts',
+  'drifted_buckets',
+  'repaired_contacts',
+  'repairs_waiting',
+  'mended_conflicts',
+  'unreadable_messages',
+  'synchronised',
+  'db_waiting',
+  'db_written',
+  'db_removed',
+  'db_failures',
+  'db_refused',
+  'db_overflowed',
+];
 
 export const usrloc = defineModule<LocationModule>({
   name: 'usrloc',
   help: 'The location table: who is registered where.',
   parameters,
-  statistics: ['registered_users', 'location-users', 'location-contacts', 'location-expires'],
-  commands: [
-    {
-      name: 'usrloc:dump',
-      aliases: ['ul_dump'],
-      parameters: ['brief?'],
-      help: 'All addresses of record and their contacts.',
-      run: (module) => ({
-        Domains: [
-          {
-            name: 'location',
-            table: module.table.addresses,
-            AORs: [...module.table.all()].map(([address]) => addressOf(module, address)),
-          },
-        ],
-      }),
-    },
-    {
-      name: 'usrloc:show_contact',
-      aliases: ['ul_show_contact'],
-      parameters: ['table_name', 'aor'],
-      help: 'Contacts of one address of record.',
-      run: (module, { aor }) =>
-        module.table.lookup(String(aor), module.host.clock.wall()).length === 0
-          ? new Failure('404', 'AOR not found')
-          : addressOf(module, String(aor)),
-    },
-    {
-      name: 'usrloc:rm',
-      aliases: ['ul_rm'],
-      parameters: ['table_name', 'aor'],
-      help: 'Removes an address of record with all its contacts.',
-      run: (module, { aor }) => {
-        const bindings = module.table.lookup(String(aor), module.host.clock.wall());
-        if (bindings.length === 0) return new Failure('404', 'AOR not found');
-        for (const binding of bindings) module.remove(String(aor), binding.uri);
-        return 'OK';
-      },
-    },
-    {
-      name: 'usrloc:rm_contact',
-      aliases: ['ul_rm_contact'],
-      parameters: ['table_name', 'aor', 'contact'],
-      help: 'Removes one contact.',
-      run: (module, { aor, contact }) => {
-        if (module.table.find(String(aor), String(contact)) === null)
-          return new Failure('404', 'Contact not found');
-        module.remove(String(aor), String(contact));
-        return 'OK';
-      },
-    },
-  ],
+  statistics,
+  commands,
   create: (host, values) => {
-    const module = new LocationModule(host, values);
+    const mode = readWorkingMode(values);
+    if (isFailure(mode)) return mode;
+    const module = new LocationModule(host, values, mode);
+    const problem = module.records.open();
+    if (problem !== null) return problem;
     host.provide(locationService, module);
     return module;
   },

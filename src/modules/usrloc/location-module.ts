@@ -1,63 +1,183 @@
-/** The location table of one node, shared with all peers at the moment it changes. */
+/**
+ * The location table of one node: shared with all peers at the moment it changes, written behind into a database when
+ * the script names one, swept of what is over a piece at a time.
+ */
 
+import { rankByHash } from '#cluster/ownership.ts';
 import type { ParameterValues } from '#module/define.ts';
 import { type ClusterSubscriber, clusterChannels, type ModuleHost } from '#module/host.ts';
-import type { Binding } from '#registrar/binding.ts';
-import { decodeLocationDelta, encodeLocationDelta, type LocationDelta } from '#registrar/delta.ts';
+import { LocationRecords } from '#modules/usrloc/location-records.ts';
+import type { WorkingMode } from '#modules/usrloc/working-mode.ts';
+import { splitTableKey } from '#registrar/address.ts';
+import { type Binding, type FlagTexts, removalOf } from '#registrar/binding.ts';
 import type { LocationService } from '#registrar/location-service.ts';
-import { LocationTable } from '#registrar/location-table.ts';
+import { bucketsCount, LocationTable } from '#registrar/location-table.ts';
+import { Replica } from '#registrar/replica.ts';
+import { ReplicaCodec } from '#registrar/replica-message.ts';
+import { isFailure } from '#util/failure.ts';
+import { TextPool } from '#util/text-pool.ts';
+
+/** A node that died may have had this much unwritten, beside its timer_interval. */
+const unwrittenMilliseconds = 60_000;
 
 export class LocationModule implements LocationService, ClusterSubscriber {
   readonly host: ModuleHost;
   readonly table = new LocationTable();
+  readonly pool = new TextPool();
+  readonly flags: FlagTexts;
+  readonly withDomain: boolean;
+  readonly matchesCallId: boolean;
+  readonly natFlag: number;
+  readonly replica: Replica;
+  readonly records: LocationRecords;
+  readonly #intervalMilliseconds: number;
+  #nextSweep = 0;
 
-  constructor(host: ModuleHost, parameters: ParameterValues) {
+  constructor(host: ModuleHost, parameters: ParameterValues, mode: WorkingMode) {
     this.host = host;
-    const expired = host.statistics.counter('usrloc', 'location-expires');
-    host.statistics.gauge('usrloc', 'registered_users', () => this.table.addresses);
-    host.statistics.gauge('usrloc', 'location-users', () => this.table.addresses);
-    host.statistics.gauge('usrloc', 'location-contacts', () => this.table.size);
-    host.every(Math.max(1, Number(parameters.timer_interval)) * 1000, () => {
-      expired.value += this.table.expire(host.clock.wall());
+    this.withDomain = parameters.use_domain !== 0;
+    this.matchesCallId = parameters.matching_mode === 1;
+    this.#intervalMilliseconds = Math.max(1, Number(parameters.timer_interval)) * 1000;
+    this.flags = {
+      write: (flags) => host.flagNames('branch', flags),
+      read: (names) => this.#readFlags(names),
+    };
+    const natFlag = parameters.nat_bflag === null ? 0 : host.flagBit('branch', String(parameters.nat_bflag));
+    this.natFlag = isFailure(natFlag) ? 0 : natFlag;
+    const cluster = mode.isShared ? host.cluster : null;
+    this.records = new LocationRecords(
+      this,
+      mode,
+      parameters.db_url === null ? '' : String(parameters.db_url),
+    );
+    this.replica = new Replica({
+      node: host.nodeId,
+      table: this.table,
+      codec: new ReplicaCodec(this.flags, this.pool),
+      port:
+        cluster === null
+          ? null
+          : {
+              livePeers: () => cluster.livePeers(),
+              broadcast: (body) => cluster.broadcast(clusterChannels.location, body),
+              send: (node, body) => cluster.send(node, clusterChannels.location, body),
+            },
+      wall: () => host.clock.wall(),
+      onTaken: (address, binding) => {
+        // A conflict that this node mended is its own version, and its own to write.
+        if (binding.node === host.nodeId) this.records.touch(address, binding.key);
+      },
+      onSynchronised: (fromPeer) => this.records.begin(fromPeer),
     });
-    host.cluster?.subscribe(clusterChannels.location, this);
+    this.#keepTime();
+    this.#countAll();
+    cluster?.subscribe(clusterChannels.location, this);
   }
 
-  put(address: string, binding: Binding): void {
-    if (this.table.put(address, binding)) this.#tell({ address, removed: false, ...binding });
+  // ── LocationService ───────────────────────────────────────────────────────────────────────────────────────────
+
+  publish(address: string, bindings: readonly Binding[]): void {
+    this.replica.publish(bindings.map((binding) => ({ address, binding })));
+    for (const binding of bindings) this.records.touch(address, binding.key);
   }
 
-  remove(address: string, uri: string): void {
+  remove(address: string, bindings: readonly Binding[]): void {
     const wall = this.host.clock.wall();
-    const known = this.table.find(address, uri);
-    if (known === null || !this.table.remove(address, uri, wall)) return;
-    this.#tell({ address, removed: true, ...known, changed: wall });
+    const node = this.host.nodeId;
+    this.publish(
+      address,
+      bindings.map((known) => removalOf(known, { ...known, node }, wall)),
+    );
   }
 
-  #tell(delta: LocationDelta): void {
-    if (this.host.cluster !== null) {
-      this.host.cluster.broadcast(clusterChannels.location, encodeLocationDelta(delta));
+  isOurs(binding: Binding): boolean {
+    const { cluster, nodeId } = this.host;
+    if (cluster === null || binding.node === nodeId) return true;
+    const live = cluster.livePeers();
+    if (live.includes(binding.node)) return false;
+    return rankByHash(binding.idHigh, binding.idLow, [...live, nodeId])[0] === nodeId;
+  }
+
+  // ── ClusterSubscriber ─────────────────────────────────────────────────────────────────────────────────────────
+
+  onMessage(from: number, body: Uint8Array, now: number): void {
+    this.replica.onMessage(from, body, now);
+  }
+
+  onPeerUp(node: number, _incarnation: number, now: number): void {
+    this.replica.onPeerUp(node, now);
+  }
+
+  /** A binding is nobody's property: it stays until it expires. What the dead node had not written is written here. */
+  onPeerDown(node: number, now: number): void {
+    this.replica.onPeerDown(node, now);
+    if (!this.records.isKept) return;
+    const since = this.host.clock.wall() - this.#intervalMilliseconds - unwrittenMilliseconds;
+    for (let bucket = 0; bucket < bucketsCount; bucket++) {
+      this.table.visit(bucket, (address, binding) => {
+        if (binding.node !== node || binding.changed < since || !this.isOurs(binding)) return;
+        this.records.touch(address, binding.key);
+      });
     }
   }
 
-  onMessage(_from: number, body: Uint8Array): void {
-    const delta = decodeLocationDelta(body);
-    if (delta === null) return;
-    const { address, removed, ...binding } = delta;
-    if (removed) this.table.remove(address, binding.uri, binding.changed);
-    else this.table.put(address, binding);
+  // ── duties ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #keepTime(): void {
+    const expired = this.host.statistics.counter('usrloc', 'location-expires');
+    const buckets = Math.max(1, Math.ceil((bucketsCount * 1000) / this.#intervalMilliseconds));
+    this.host.every(1000, (now) => {
+      this.table.expire(this.#nextSweep, buckets, this.host.clock.wall(), (address, binding) => {
+        expired.value++;
+        if (this.isOurs(binding)) this.records.touch(address, binding.key);
+      });
+      this.#nextSweep = (this.#nextSweep + buckets) % bucketsCount;
+      this.replica.tick(now);
+    });
+    this.records.keepTime(this.#intervalMilliseconds);
   }
 
-  /** Everything known, to the node that joined: later changes win there too. */
-  onPeerUp(node: number): void {
-    for (const [address, bindings] of this.table.all()) {
-      for (const binding of bindings) {
-        const body = encodeLocationDelta({ address, removed: false, ...binding });
-        this.host.cluster?.send(node, clusterChannels.location, body);
-      }
+  #countAll(): void {
+    const { statistics } = this.host;
+    statistics.gauge('usrloc', 'registered_users', () => this.table.addresses);
+    statistics.gauge('usrloc', 'location-users', () => this.#count(true));
+    statistics.gauge('usrloc', 'location-contacts', () => this.#count(false));
+    statistics.gauge('usrloc', 'removals_remembered', () => this.table.removals);
+    statistics.gauge('usrloc', 'removals_forgotten', () => this.table.forgotten);
+    const { counters } = this.replica;
+    const shown = {
+      changes_sent: 'changesSent',
+      changes_received: 'changesReceived',
+      snapshot_contacts: 'snapshotRecords',
+      drifted_buckets: 'bucketsDiffering',
+      repaired_contacts: 'recordsRepaired',
+      mended_conflicts: 'conflicts',
+      unreadable_messages: 'unreadable',
+    } as const;
+    for (const [name, counter] of Object.entries(shown)) {
+      statistics.gauge('usrloc', name, () => counters[counter]);
     }
+    statistics.gauge('usrloc', 'synchronised', () => (this.replica.isSynchronised ? 1 : 0));
+    statistics.gauge('usrloc', 'repairs_waiting', () => this.replica.repairsWaiting);
   }
 
-  /** A binding is nobody's property: it stays until it expires. */
-  onPeerDown(): void {}
+  /** Of the default table; scripts hardly ever use another. */
+  #count(addresses: boolean): number {
+    let others = 0;
+    if (!this.records.hasOtherTables) return addresses ? this.table.addresses : this.table.size;
+    for (const [key, bindings] of this.table.all()) {
+      if (splitTableKey(key).domain !== 'location') others += addresses ? 1 : bindings.length;
+    }
+    return (addresses ? this.table.addresses : this.table.size) - others;
+  }
+
+  #readFlags(names: string): number {
+    let mask = 0;
+    if (names === '') return mask;
+    for (const name of names.split(' ')) {
+      const bit = this.host.flagBit('branch', name);
+      if (!isFailure(bit)) mask |= bit;
+    }
+    return mask;
+  }
 }

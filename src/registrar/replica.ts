@@ -1,0 +1,253 @@
+/**
+ * Keeps the location tables of a cluster equal. Changes are told to every peer at once; a node that begins takes a
+ * snapshot, a piece at a time, from a peer that has one; and peers compare fingerprints all the time, because a change
+ * may be lost when a queue is full or a link is down. All of it is order-free: the later version wins (binding.ts).
+ * No input or output: the channel is a port, time an argument.
+ */
+
+import { type Binding, isAtLeast, nextChange } from '#registrar/binding.ts';
+import { BucketRepair } from '#registrar/bucket-repair.ts';
+import { bucketsCount, type LocationTable } from '#registrar/location-table.ts';
+import type {
+  AskMessage,
+  BucketMessage,
+  DigestsMessage,
+  LocationRecord,
+  ReplicaCodec,
+  ReplicaMessage,
+} from '#registrar/replica-message.ts';
+import { Snapshot } from '#registrar/snapshot.ts';
+
+export interface ReplicaPort {
+  livePeers(): readonly number[];
+  broadcast(body: Uint8Array): void;
+  /** False when the peer is down or its queue full. */
+  send(node: number, body: Uint8Array): boolean;
+}
+
+export interface ReplicaOptions {
+  readonly node: number;
+  readonly table: LocationTable;
+  readonly codec: ReplicaCodec;
+  /** Null when the node stands alone. */
+  readonly port: ReplicaPort | null;
+  /** Unix milliseconds. */
+  readonly wall: () => number;
+  /** A version that a peer made was taken. */
+  readonly onTaken: (address: string, binding: Binding) => void;
+  /** The snapshot is complete, or nobody has one: what this node knows is what the cluster knows. */
+  readonly onSynchronised: (fromPeer: boolean) => void;
+}
+
+/** Compared each second with every peer of a higher number: all buckets in 16 s. */
+const bucketsOfRound = 64;
+/** Changes that may still be on their way do not count. */
+const settlingMilliseconds = 2000;
+/** A message of shared state; calls' messages overtake it between two of these. */
+const messageBytesMax = 64 * 1024;
+
+export class Replica {
+  readonly counters = {
+    changesSent: 0,
+    changesReceived: 0,
+    snapshotRecords: 0,
+    bucketsDiffering: 0,
+    recordsRepaired: 0,
+    conflicts: 0,
+    unreadable: 0,
+  };
+  readonly #options: ReplicaOptions;
+  readonly #snapshot: Snapshot;
+  readonly #repair: BucketRepair;
+  #nextDigest = 0;
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+    const ask = (node: number, bucket: number, forSnapshot: boolean): boolean =>
+      this.#send(node, { kind: 'ask', bucket, forSnapshot });
+    this.#snapshot = new Snapshot({
+      livePeers: () => options.port?.livePeers() ?? [],
+      ask: (node, bucket) => ask(node, bucket, true),
+      onComplete: (fromPeer) => options.onSynchronised(fromPeer),
+    });
+    this.#repair = new BucketRepair(options.table, {
+      ask: (node, bucket) => ask(node, bucket, false),
+      push: (node, records) => this.#sendRecords(node, records),
+    });
+    if (options.port === null) this.#snapshot.finish(false);
+  }
+
+  get isSynchronised(): boolean {
+    return this.#snapshot.isComplete;
+  }
+
+  /** Buckets that are known to differ from a peer's and wait for their repair. */
+  get repairsWaiting(): number {
+    return this.#repair.waiting;
+  }
+
+  /** Stores versions made on this node and tells every peer. */
+  publish(records: readonly LocationRecord[]): void {
+    const { table, wall, port, codec } = this.#options;
+    const taken = records.filter(({ address, binding }) => table.apply(address, binding, wall()));
+    if (taken.length === 0 || port === null) return;
+    this.counters.changesSent += taken.length;
+    port.broadcast(codec.encode({ kind: 'changes', records: taken }));
+  }
+
+  /** `now`: ms, monotonic. */
+  onMessage(from: number, body: Uint8Array, now: number): void {
+    const message = this.#options.codec.decode(body);
+    if (message === null) {
+      this.counters.unreadable++;
+      return;
+    }
+    if (message.kind === 'changes') this.#onChanges(message.records);
+    else if (message.kind === 'ask') this.#onAsk(from, message);
+    else if (message.kind === 'bucket') this.#onBucket(from, message, now);
+    else this.#onDigests(from, message, now);
+  }
+
+  onPeerUp(node: number, now: number): void {
+    this.#snapshot.onPeerUp(node, now);
+    // What either side changed while the link was away is found at once.
+    if (this.isSynchronised) this.#sendDigests([node], 0, bucketsCount);
+  }
+
+  onPeerDown(node: number, now: number): void {
+    this.#repair.onPeerDown(node, now);
+    this.#snapshot.onPeerDown(node, now);
+  }
+
+  /** Compares everything with every peer now. */
+  compareAll(): void {
+    this.#sendDigests(this.#options.port?.livePeers() ?? [], 0, bucketsCount);
+  }
+
+  /** Once a second. */
+  tick(now: number): void {
+    this.#snapshot.tick(now);
+    this.#repair.tick(now);
+    if (!this.isSynchronised || this.#options.port === null) return;
+    const higher = this.#options.port.livePeers().filter((node) => node > this.#options.node);
+    if (higher.length === 0) return;
+    this.#sendDigests(higher, this.#nextDigest, bucketsOfRound);
+    this.#nextDigest = (this.#nextDigest + bucketsOfRound) % bucketsCount;
+  }
+
+  // ── what peers send ───────────────────────────────────────────────────────────────────────────────────────────
+
+  #onChanges(records: readonly LocationRecord[]): void {
+    this.counters.changesReceived += records.length;
+    for (const record of records) this.#take(record);
+  }
+
+  /** True when the version is new here. */
+  #take({ address, binding }: LocationRecord): boolean {
+    const { table, wall, node } = this.#options;
+    const known = table.version(address, binding.key);
+    const isStale = known !== null && isAtLeast(known, binding);
+    if (isStale && known.node === node && isOutOfOrder(known, binding)) {
+      // RFC 3261 10.3 step 7: of one Call-ID the higher CSeq counts. Two nodes took two requests at one time, and ours,
+      // the older request, has the later version: whoever made it puts things right, so it is done once.
+      this.counters.conflicts++;
+      const mended = { ...binding, changed: nextChange(known, wall()), node };
+      this.publish([{ address, binding: mended }]);
+      this.#options.onTaken(address, mended);
+      return true;
+    }
+    if (isStale || !table.apply(address, binding, wall())) return false;
+    this.#options.onTaken(address, binding);
+    return true;
+  }
+
+  #onAsk(from: number, { bucket, forSnapshot }: AskMessage): void {
+    const { table, codec } = this.#options;
+    const answer = { kind: 'bucket', bucket, forSnapshot, isSynchronised: this.isSynchronised } as const;
+    if (forSnapshot && !this.isSynchronised) {
+      this.#send(from, { ...answer, next: bucketsCount, records: [] });
+      return;
+    }
+    let records: LocationRecord[] = [];
+    let bytes = 0;
+    let next = bucket;
+    do {
+      table.visit(next, (address, binding) => {
+        const record = { address, binding };
+        const size = codec.size(record);
+        if (bytes + size > messageBytesMax && records.length > 0) {
+          this.#send(from, { ...answer, next: null, records });
+          records = [];
+          bytes = 0;
+        }
+        records.push(record);
+        bytes += size;
+      });
+      next++;
+    } while (forSnapshot && next < bucketsCount && bytes < messageBytesMax / 2);
+    this.#send(from, { ...answer, next, records });
+  }
+
+  #onBucket(from: number, message: BucketMessage, now: number): void {
+    const { bucket, forSnapshot, records, next } = message;
+    const isExpected = forSnapshot
+      ? this.#snapshot.expects(from, bucket)
+      : this.#repair.expects(from, bucket);
+    let taken = 0;
+    for (const record of records) if (this.#take(record)) taken++;
+    if (forSnapshot) this.counters.snapshotRecords += taken;
+    else this.counters.recordsRepaired += taken;
+    if (!isExpected) return;
+    if (forSnapshot) this.#snapshot.onPart(message, now);
+    else {
+      this.#repair.onPart(records);
+      if (next !== null) this.counters.recordsRepaired += this.#repair.finish(this.#options.wall(), now);
+    }
+  }
+
+  #onDigests(from: number, message: DigestsMessage, now: number): void {
+    if (!this.isSynchronised) return;
+    for (const [index, digest] of message.digests.entries()) {
+      const bucket = message.first + index;
+      const own = this.#options.table.digest(bucket, message);
+      if (own.high === digest.high && own.low === digest.low) continue;
+      if (this.#repair.add(from, bucket, now)) this.counters.bucketsDiffering++;
+    }
+  }
+
+  // ── what we send ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #send(node: number, message: ReplicaMessage): boolean {
+    return this.#options.port?.send(node, this.#options.codec.encode(message)) ?? false;
+  }
+
+  /** In messages of bounded size. */
+  #sendRecords(node: number, records: readonly LocationRecord[]): void {
+    let part: LocationRecord[] = [];
+    let bytes = 0;
+    for (const record of records) {
+      part.push(record);
+      bytes += this.#options.codec.size(record);
+      if (bytes < messageBytesMax) continue;
+      this.#send(node, { kind: 'changes', records: part });
+      part = [];
+      bytes = 0;
+    }
+    if (part.length > 0) this.#send(node, { kind: 'changes', records: part });
+    this.counters.changesSent += records.length;
+  }
+
+  #sendDigests(nodes: readonly number[], first: number, count: number): void {
+    const { table, wall } = this.#options;
+    const window = {
+      expiresAfter: wall() + settlingMilliseconds,
+      changedUntil: wall() - settlingMilliseconds,
+    };
+    const digests = Array.from({ length: count }, (_, index) => table.digest(first + index, window));
+    for (const node of nodes) this.#send(node, { kind: 'digests', first, ...window, digests });
+  }
+}
+
+function isOutOfOrder(known: Binding, other: Binding): boolean {
+  return known.callId === other.callId && known.cseq < other.cseq;
+}
