@@ -10,6 +10,7 @@ import { describeModules } from '#module/documentation.ts';
 import { modules } from '#modules/index.ts';
 import { describeTransactions } from '#transaction/diagram.ts';
 import { collectErrorUses, writeErrorPage } from './error-codes.ts';
+import { collectCodeClauses, collectTestClauses, writeRfcIndex } from './rfc-index.ts';
 
 export interface GeneratedPage {
   readonly path: string;
@@ -21,6 +22,10 @@ export const root = dirname(import.meta.dirname);
 export const generatedPages: readonly GeneratedPage[] = [
   { path: 'docs/errors.md', write: () => writeErrorPage(collectErrorUses(root)) },
   { path: 'docs/modules.md', write: () => describeModules(modules) },
+  {
+    path: 'docs/rfc-index.md',
+    write: () => writeRfcIndex(collectCodeClauses(root), collectTestClauses(root)),
+  },
   { path: 'docs/transactions.md', write: describeTransactions },
   { path: 'docs/wire-format.md', write: describeWireFormat },
 ];

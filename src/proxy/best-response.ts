@@ -1,4 +1,4 @@
-/** Which failure goes upstream when every branch failed (RFC 3261 16.7 step 6), and with which challenges (step 7). */
+/** Which failure goes upstream when every branch failed (RFC 3261 16.7 steps 6 and 7). */
 
 import type { ProxyBranch } from '#proxy/proxy-branch.ts';
 import type { MessageEdits } from '#sip/edits.ts';
@@ -26,7 +26,7 @@ function rank(status: number): number {
   return base + 100 + (status % 100);
 }
 
-/** 16.7 step 7: the challenges of all other branches join those of the 401 or 407 that is chosen. */
+/** RFC 3261 16.7 step 7: the challenges of all other branches join those of the 401 or 407 that is chosen. */
 export function addChallenges(
   best: ProxyBranch,
   branches: readonly ProxyBranch[],

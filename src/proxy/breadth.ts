@@ -6,7 +6,7 @@
 import { headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
 
-/** RFC 5393 5.3.3.1: what a request without the header field gets. */
+/** RFC 5393 5.3.3: what a request without the header field gets. */
 export const breadthDefault = 60;
 
 /** What the request allows; a value that cannot be read allows what an absent one does. */

@@ -41,8 +41,10 @@ export function forwardedRequest(request: SipMessage, parts: ForwardedRequest): 
   // RFC 3261 18.3, 20.14: a stream has no other end of the message.
   if (flow.socket.protocol !== 'udp' && request.find(headerNames.contentLength) === -1)
     edits.insert(request.headersEnd, `Content-Length: ${request.body.length}\r\n`);
+  // RFC 3261 16.6 steps 2 and 8: the Request-URI of this target, and a Via of ours with a branch of its own.
   const { advertisedAddress, advertisedPort, protocol } = flow.socket;
   const transport = protocol === 'udp' ? 'UDP' : protocol.toUpperCase();
+  // RFC 3261 18.1.1: sent-by is the socket that it leaves from. RFC 3581 3: rport is asked for.
   return (
     `${request.method} ${parts.requestUri} SIP/2.0\r\n` +
     `Via: SIP/2.0/${transport} ${bracketed(advertisedAddress)}:${advertisedPort};branch=${parts.branch};rport` +

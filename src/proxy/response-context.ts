@@ -159,11 +159,11 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
       finalResponseMilliseconds: this.settings.frTimeout,
       commonHeaders,
     };
-    if (this.#waiting.expected > 0) this.#waiting.expected--;
     if (!this.server.isInvite && this.server.lastStatus === 0)
       this.#waiting.startTrying(now, this.#table.settings);
     // Known before the request leaves: a transport in memory may answer while `start` still runs.
     branch.client = this.#table.prepareClient(slot, sent, branch);
+    // RFC 3261 16.6 step 11
     branch.client.start(now);
   }
 
@@ -192,6 +192,11 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     this.#waiting.expectNoMore();
     if (this.branches.length > 0) this.conclude(now);
     else if (!this.isOver) this.#answerTimeout(now);
+  }
+
+  /** So many of the branches that were expected have been added. */
+  noteArrived(count: number): void {
+    this.#waiting.expected = Math.max(0, this.#waiting.expected - count);
   }
 
   get isExpecting(): boolean {
@@ -362,7 +367,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
 
   #settle(branch: ProxyBranch, status: number): void {
     branch.status = status;
-    // RFC 5393 5.3.3.1: what a branch does not need any more is there for later ones.
+    // RFC 5393 5.3.3: what a branch does not need any more is there for later ones.
     this.#breadth?.giveBack(branch.breadth);
     branch.breadth = 0;
     this.#stopTimer(branch);

@@ -4,7 +4,7 @@
  * here; the ACK to a 2xx is a request of its own and is never taken for one of ours.
  */
 
-import type { SipMessage } from '#sip/message.ts';
+import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { toBytes } from '#sip/serialize.ts';
 import {
   type InviteServerEvent,
@@ -18,8 +18,10 @@ import {
   type ServerState,
   type TimerName,
 } from '#transaction/machine.ts';
+import { replyFlow } from '#transaction/reply-flow.ts';
 import type { TransactionTable } from '#transaction/table.ts';
 import { TransactionTimers } from '#transaction/timers.ts';
+import { isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 /** What the listing shows of one request sent on. */
@@ -64,6 +66,8 @@ export class ServerTransaction {
   readonly key: string;
   readonly request: SipMessage;
   readonly source: Flow;
+  /** Where its responses go; a script may insist on `source` (force_rport). */
+  replyTo: Flow;
   readonly isInvite: boolean;
   readonly created: number;
   user: ServerUser;
@@ -83,6 +87,7 @@ export class ServerTransaction {
     this.key = key;
     this.request = request;
     this.source = source;
+    this.replyTo = replyFlow(request, source);
     this.user = user;
     this.created = now;
     this.isInvite = request.method === 'INVITE';
@@ -131,6 +136,12 @@ export class ServerTransaction {
   /** The caller cannot be reached. */
   fail(now: number): void {
     this.#step(now, 'transportError', null, null);
+  }
+
+  /** True when its last response carries this To tag. */
+  hasAnswered(toTag: string): boolean {
+    const response = parseMessage(this.#lastResponse ?? '');
+    return !isFailure(response) && response.toTag === toTag;
   }
 
   /** @internal */

@@ -3,6 +3,7 @@
  * the slot in our own branch. Effects go through the transport; time is an argument.
  */
 
+import { bracketed } from '#sip/host-port.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { buildAck } from '#sip/request.ts';
 import { toBytes } from '#sip/serialize.ts';
@@ -139,15 +140,11 @@ export class TransactionTable {
     // The bare cookie, without anything unique behind it, identifies nothing.
     if (via.branch.length > cookie.length && via.branch.startsWith(cookie))
       return `${via.branch} ${via.host}:${via.port} ${method}`;
-    // RFC 3261 17.2.3 for RFC 2543 clients: the dialog's identifiers, CSeq number and top Via.
-    const parts = [
-      request.requestUri,
-      request.fromTag,
-      request.callId,
-      request.cseqNumber,
-      via.host,
-      via.port,
-    ];
+    // RFC 3261 17.2.3 for RFC 2543 clients: Request-URI, tags, Call-ID, CSeq number and top Via. The ACK has the To
+    // tag of the response, so that of an INVITE is compared in `findServer`.
+    const toTag = method === 'INVITE' ? '' : request.toTag;
+    const { requestUri, fromTag, callId, cseqNumber } = request;
+    const parts = [requestUri, fromTag, toTag, callId, cseqNumber, via.host, via.port];
     return `${parts.join(' ')} ${via.branch} ${method}`;
   }
 
@@ -155,8 +152,10 @@ export class TransactionTable {
   findServer(request: SipMessage): ServerTransaction | null {
     const server = this.#servers.get(this.key(request)) ?? null;
     // An ACK to a 2xx is end to end, whatever branch it carries.
-    if (server !== null && request.method === 'ACK' && server.state === 'accepted') return null;
-    return server;
+    if (server === null || request.method !== 'ACK') return server;
+    if (server.state === 'accepted') return null;
+    // RFC 3261 17.2.3: without a cookie the To tag must be that of the response, too.
+    return request.topVia.branch.startsWith(cookie) || server.hasAnswered(request.toTag) ? server : null;
   }
 
   findInvite(cancel: SipMessage): ServerTransaction | null {
@@ -170,6 +169,8 @@ export class TransactionTable {
     if (tag === null) return null;
     const client = this.#clients[tag.slot] ?? null;
     if (client === null || client.branch !== branch) return null;
+    // RFC 3261 18.1.2: a top Via that says another address than ours was not put in by us.
+    if (bracketed(response.topVia.host) !== bracketed(client.flow.socket.advertisedAddress)) return null;
     if (client.method === response.cseqMethod) return client;
     return response.cseqMethod === 'CANCEL' ? client.cancel : null;
   }
@@ -238,7 +239,7 @@ export class TransactionTable {
     invite.cancel.start(now);
   }
 
-  /** The kernel reported that this destination cannot be reached: what waits for it there fails now. */
+  /** RFC 3261 18.4: the kernel reported that this destination cannot be reached. What waits for it there fails now. */
   onTransportError(now: number, flow: Flow): void {
     // Chosen before any of them is told: a failure route may send to the same place again.
     const failed = this.#clients.filter(
@@ -256,7 +257,7 @@ export class TransactionTable {
 
   /** Sends a response past the state machine, which is over: RFC 3261 16.7 step 10. */
   sendReply(server: ServerTransaction, bytes: Buffer): void {
-    this.#transport.send(bytes, replyFlow(server.request, server.source));
+    this.#transport.send(bytes, server.replyTo);
   }
 
   /** @internal Null when the request cannot be read: a script may have put in a header line that is none. */
@@ -291,16 +292,3 @@ export class TransactionTable {
     this.#clientCount--;
   }
 }
-
-/**
- * Where the response to a request goes: maddr is not honoured (a shared address is never a multicast group), else
- * `received` and the port that the request came from when rport was asked for (RFC 3581), else the Via's port.
- */
-export function replyFlow(request: SipMessage, source: Flow): Flow {
-  const via = request.topVia;
-  if (via.rport !== null) return source;
-  const port = via.port === 0 ? defaultSipPort : via.port;
-  return port === source.port ? source : { socket: source.socket, address: source.address, port };
-}
-
-const defaultSipPort = 5060;

@@ -1,9 +1,9 @@
-/** RFC 3261 16: proxy behaviour, clause by clause; and RFC 3261 9 for the CANCELs that a proxy sends. */
+/** RFC 3261 16: proxy behaviour, clause by clause. */
 
 import { describe, expect, it } from 'vitest';
 import { MessageEdits } from '#sip/edits.ts';
 import { headerNames } from '#sip/header-name.ts';
-import { nothing, ProxyBench } from '../support/proxy-bench.ts';
+import { ProxyBench } from '../support/proxy-bench.ts';
 import { answer, callee, caller, headerOf, message, request } from '../support/transaction-bench.ts';
 
 describe('RFC 3261 16.6 request forwarding', () => {
@@ -249,6 +249,34 @@ describe('RFC 3261 16.7 response processing', () => {
   });
 });
 
+describe('RFC 3261 16.7 step 2 Timer C', () => {
+  it('starts anew with every provisional response but 100', () => {
+    const bench = new ProxyBench();
+    const sent = bench.fork();
+    bench.answer(sent, 180);
+    bench.advance(179_000);
+    bench.answer(sent, 183);
+    bench.advance(179_000);
+    bench.answer(sent, 100);
+    bench.take();
+    bench.advance(999);
+    expect(bench.take()).toEqual([]);
+    bench.advance(1);
+    expect(bench.takeNames()).toEqual(['CANCEL']);
+  });
+
+  it('may be told to count from the first', () => {
+    const bench = new ProxyBench(request('INVITE'), { restartTimerC: false });
+    const sent = bench.fork();
+    bench.answer(sent, 180);
+    bench.advance(179_000);
+    bench.answer(sent, 183);
+    bench.take();
+    bench.advance(1000);
+    expect(bench.takeNames()).toEqual(['CANCEL']);
+  });
+});
+
 describe('RFC 3261 16.8 Timer C', () => {
   it('cancels a branch that has answered provisionally only, which then counts as 408', () => {
     const bench = new ProxyBench();
@@ -374,75 +402,5 @@ describe('RFC 3261 16.10 CANCEL', () => {
     bench.take();
     bench.answer(sent, 200);
     expect(bench.takeUpstreamNames()).toEqual(['200']);
-  });
-});
-
-describe('RFC 3261 9.1 the CANCEL that we send', () => {
-  function cancelled() {
-    const bench = new ProxyBench(request('INVITE', { headers: 'Route: <sip:next.example;lr>\r\n' }));
-    const sent = bench.fork();
-    bench.answer(sent, 180);
-    bench.take();
-    bench.cancel();
-    return { bench, sent, cancel: bench.take().find(({ message: { isRequest } }) => isRequest)! };
-  }
-
-  it('waits for a provisional response', () => {
-    const bench = new ProxyBench();
-    const sent = bench.fork();
-    bench.cancel();
-    expect(bench.takeNames()).toEqual(['200']);
-    bench.answer(sent, 100);
-    expect(bench.takeNames()).toEqual(['CANCEL']);
-  });
-
-  it('is not sent when the final response comes first', () => {
-    const bench = new ProxyBench();
-    const sent = bench.fork();
-    bench.cancel();
-    bench.take();
-    bench.answer(sent, 486);
-    expect(bench.takeNames()).toEqual(['ACK', '486']);
-  });
-
-  it('has Request-URI, Call-ID, To, From, CSeq number, Route and the top Via of the INVITE', () => {
-    const { sent, cancel } = cancelled();
-    expect(cancel.message.requestUri).toBe(sent.requestUri);
-    expect(cancel.message.callId).toBe(sent.callId);
-    expect(headerOf(cancel, 'to')).toBe(sent.firstValue(headerNames.to));
-    expect(headerOf(cancel, 'from')).toBe(sent.firstValue(headerNames.from));
-    expect(headerOf(cancel, 'cseq')).toBe('1 CANCEL');
-    expect(cancel.message.values(headerNames.via)).toEqual([sent.values(headerNames.via)[0]]);
-    expect(cancel.message.values(headerNames.route)).toEqual(sent.values(headerNames.route));
-    expect(cancel.flow).toEqual(callee);
-  });
-
-  it('has no Require or Proxy-Require', () => {
-    const received = request('INVITE', { headers: 'Require: 100rel\r\nProxy-Require: x\r\n' });
-    const bench = new ProxyBench(received, { understoodOptions: ['x'] });
-    bench.answer(bench.fork(), 180);
-    bench.take();
-    bench.cancel();
-    const cancel = bench.take().find((sent) => sent.message.isRequest)!;
-    expect(cancel.message.find(headerNames.require)).toBe(-1);
-    expect(cancel.message.find(headerNames.proxyRequire)).toBe(-1);
-  });
-
-  it('is repeated like any request until it is answered', () => {
-    const { bench, cancel } = cancelled();
-    bench.advance(500);
-    expect(bench.takeNames()).toEqual(['CANCEL']);
-    bench.answer(cancel.message, 200);
-    bench.advance(10_000);
-    expect(bench.take()).toEqual([]);
-  });
-
-  it('without a final response 64 × T1 later, the INVITE counts as cancelled', () => {
-    const { bench } = cancelled();
-    bench.advance(32_000);
-    expect(bench.takeUpstreamNames()).toEqual(['487']);
-    bench.acknowledge();
-    bench.advance(40_000);
-    expect(bench.remains()).toEqual(nothing);
   });
 });

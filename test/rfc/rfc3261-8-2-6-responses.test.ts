@@ -63,3 +63,15 @@ describe.each([
     expect(readSent(one.receive(text)[0]).toTag).toBe(first.toTag);
   });
 });
+
+describe('RFC 3261 8.2.6.1 a 100', () => {
+  const node = (): NodeHarness => new NodeHarness('route { t_relay(, "udp:10.0.0.8:5060"); }');
+
+  it('carries the Timestamp of the request, and no To tag', () => {
+    const sent = node().receive(withTo('INVITE', '<sip:bob@example.com>', 'Timestamp: 54.21'));
+    const trying = readSent(sent[0]);
+    expect(trying.status).toBe(100);
+    expect(trying.firstValue(headerNames.timestamp)).toBe('54.21');
+    expect(trying.toTag).toBe('');
+  });
+});

@@ -127,11 +127,12 @@ export class TransactionBench {
   client(
     method: string,
     finalResponseMilliseconds = 32_000,
+    flow: Flow = callee,
   ): { client: ClientTransaction; sent: SipMessage } {
     const slot = this.table.reserveClient(0);
     assert(!isFailure(slot), 'no slot');
     const text = request(method, { branch: slot.branch, sentBy: '192.0.2.1:5060' }).text;
-    const parts = { text, method, flow: callee, finalResponseMilliseconds };
+    const parts = { text, method, flow, finalResponseMilliseconds };
     const client = this.table.prepareClient(slot, parts, {
       onResponse: (_now, response) => this.events.push(String(response.status)),
       onTimeout: () => this.events.push('timeout'),
@@ -142,8 +143,8 @@ export class TransactionBench {
     return { client, sent: message(text) };
   }
 
-  server(received: SipMessage): ServerTransaction {
-    const server = this.table.createServer(this.now, received, caller, {
+  server(received: SipMessage, source: Flow = caller): ServerTransaction {
+    const server = this.table.createServer(this.now, received, source, {
       onAck: () => this.events.push('ack'),
       onServerTimeout: () => this.events.push('timeout'),
       onServerTransportError: () => this.events.push('transportError'),

@@ -62,7 +62,9 @@ export function injectBranches(
   transaction: ScriptTransaction,
 ): number {
   const results = takeBranches(context).map((branch) => relayBranch(module, transaction, context, branch));
-  return results.some((result) => result === relayResult.relayed) ? 1 : -1;
+  const added = results.filter((result) => result === relayResult.relayed).length;
+  transaction.proxy.noteArrived(added);
+  return added > 0 ? 1 : -1;
 }
 
 /** Also the branch of the Request-URI itself, first. The list is emptied: the next `t_relay()` starts anew. */
@@ -144,6 +146,7 @@ function resolveBranch(
   let later = false;
   let result: number = relayResult.relayed;
   const socket = branch.socket ?? prepared.context.sendSocket;
+  // RFC 3261 16.6 step 7: an outbound proxy of the script first, then the first Route, then the Request-URI.
   module.host.resolve(branch.destinationUri ?? path ?? state.requestUri, socket, (flow) => {
     answered = true;
     if (later) transaction.resolving--;

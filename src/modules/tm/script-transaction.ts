@@ -107,7 +107,7 @@ export class ScriptTransaction implements ProxyUser {
     if (this.resolving > 0) return 'wait';
     if (route === '') return 'forward';
     this.failureRoute = '';
-    const context = this.#failureContext(branch, response ?? this.#localReply(status));
+    const context = this.#failureContext(branch, this.#pickedReply(branch, status));
     const branchesBefore = this.proxy.branches.length;
     this.#module.host.runRoute('failure', route, context);
     const answered = this.server.lastStatus >= 200;
@@ -115,17 +115,31 @@ export class ScriptTransaction implements ProxyUser {
     return wentOn || this.proxy.isExpecting ? 'continue' : 'forward';
   }
 
-  /** What the caller would get for a branch that nobody answered: `$rs` and `$rr` of the failure route. */
-  #localReply(status: number): SipMessage | null {
+  /**
+   * What the failure route sees as the reply, in `$rs` and `$rr`: that of the branch, as the onreply route left it; for
+   * a branch that nobody answered what the caller would get.
+   */
+  #pickedReply({ response, responseEdits }: ProxyBranch, status: number): SipMessage | null {
+    if (response !== null && response.status === status) return response;
     const parts = { status, reason: reasonPhrase(status), toTag: this.newToTag(), headers: '' };
-    const reply = parseMessage(buildResponse(this.context.message, parts));
+    const text =
+      response === null
+        ? buildResponse(this.context.message, parts)
+        : (responseEdits?.apply(response.text) ?? response.text);
+    const reply = parseMessage(text);
     return isFailure(reply) ? null : reply;
   }
 
   onReply(now: number, reply: UpstreamReply): void {
+    this.obeyForcedPort();
     this.#module.countReply(reply.status, reply.response !== null);
     for (const hook of this.#module.host.hooks.beforeReplySent)
       hook({ context: this.context, ...reply }, now);
+  }
+
+  /** `force_rport`: replies go to the port that the request came from. */
+  obeyForcedPort(): void {
+    if (this.context.forceRport) this.server.replyTo = this.server.source;
   }
 
   newToTag(): string {

@@ -173,6 +173,7 @@ export class TransactionModule implements TransactionService {
   sendTrying(transaction: ScriptTransaction): void {
     const server = transaction.server;
     if (!this.parameters.automaticTrying || !server.isInvite || server.lastStatus !== 0) return;
+    transaction.obeyForcedPort();
     const text = buildResponse(server.request, {
       status: 100,
       reason: 'Giving it a try',
