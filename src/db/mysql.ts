@@ -24,6 +24,13 @@ const refusals: Readonly<Record<string, string>> = {
   ER_DBACCESS_DENIED_ERROR: 'DB_ACCESS_DENIED',
   ER_BAD_DB_ERROR: 'DB_DATABASE_MISSING',
   ER_NO_SUCH_TABLE: 'DB_TABLE_MISSING',
+  // What is wrong with a row stays wrong: there is no use in trying again.
+  ER_DATA_TOO_LONG: 'DB_ROW_REFUSED',
+  ER_WARN_DATA_OUT_OF_RANGE: 'DB_ROW_REFUSED',
+  ER_TRUNCATED_WRONG_VALUE: 'DB_ROW_REFUSED',
+  ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: 'DB_ROW_REFUSED',
+  ER_BAD_NULL_ERROR: 'DB_ROW_REFUSED',
+  ER_CONSTRAINT_FAILED: 'DB_ROW_REFUSED',
 };
 
 export class MysqlConnection implements SqlConnection {
@@ -42,7 +49,7 @@ export class MysqlConnection implements SqlConnection {
     this.#clock = clock;
   }
 
-  /** Failures: DB_SERVER_UNREACHABLE, DB_ACCESS_DENIED, DB_DATABASE_MISSING, DB_TABLE_MISSING, DB_QUERY_FAILED. */
+  /** Failures: DB_SERVER_UNREACHABLE, DB_ACCESS_DENIED, DB_DATABASE_MISSING, DB_TABLE_MISSING, DB_ROW_REFUSED, DB_QUERY_FAILED. */
   async query(statement: string, values: readonly SqlValue[] = []): Promise<SqlRow[] | Failure> {
     const first = await this.#queryOnce(statement, values);
     // An idle connection that the server or a firewall has closed shows only now; a fresh one settles it.

@@ -6,7 +6,7 @@
 import type { Failure } from '#util/failure.ts';
 
 export type SqlDialect = 'mysql' | 'sqlite';
-export type SqlValue = string | number | null;
+export type SqlValue = string | number | bigint | null;
 export type SqlRow = Readonly<Record<string, unknown>>;
 
 export interface SqlConnection {

@@ -13,6 +13,9 @@ import { Failure } from '#util/failure.ts';
 /** How long a statement waits for another process's write. Writes here are single rows. */
 const busyMilliseconds = 2000;
 
+/** SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH: what is wrong with a row stays wrong. */
+const rowErrors = [18, 19, 20];
+
 const inMemory = ':memory:';
 
 export class SqliteConnection implements SqlConnection {
@@ -26,7 +29,7 @@ export class SqliteConnection implements SqlConnection {
     this.#path = location.path;
   }
 
-  /** Failures: DB_FILE_UNUSABLE, DB_TABLE_MISSING, DB_QUERY_FAILED. */
+  /** Failures: DB_FILE_UNUSABLE, DB_TABLE_MISSING, DB_ROW_REFUSED, DB_QUERY_FAILED. */
   async query(statement: string, values: readonly SqlValue[] = []): Promise<SqlRow[] | Failure> {
     // A mistyped path must not leave an empty database behind.
     if (this.#database === null && this.#path !== inMemory && !existsSync(this.#path)) {
@@ -63,6 +66,8 @@ export class SqliteConnection implements SqlConnection {
       const database = new DatabaseSync(this.#path, { timeout: busyMilliseconds });
       this.#database = database;
       database.exec('PRAGMA journal_mode = WAL');
+      // With WAL the file stays whole without waiting for the disk at every commit; a power cut may take the last ones.
+      database.exec('PRAGMA synchronous = NORMAL');
       return database;
     } catch (error) {
       this.#database?.close();
@@ -73,7 +78,9 @@ export class SqliteConnection implements SqlConnection {
 
   #explain(error: unknown): Failure {
     const cause = (error as Error).message;
-    const code = cause.startsWith('no such table') ? 'DB_TABLE_MISSING' : 'DB_QUERY_FAILED';
+    const refused = rowErrors.includes(((error as { errcode?: number }).errcode ?? 0) & 0xff);
+    const known = refused ? 'DB_ROW_REFUSED' : 'DB_QUERY_FAILED';
+    const code = cause.startsWith('no such table') ? 'DB_TABLE_MISSING' : known;
     return new Failure(code, `${this.description}: ${cause}`);
   }
 }

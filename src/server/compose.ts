@@ -20,6 +20,7 @@ import {
 import { Statistics } from '#module/statistics.ts';
 import { transactionCore } from '#modules/tm/ports.ts';
 import { TransactionModule } from '#modules/tm/transaction-module.ts';
+import { type LocationDatabase, locationDatabase } from '#registrar/location-storage.ts';
 import { clusterViewOf } from '#server/cluster-view.ts';
 import type { NodeConfiguration } from '#server/configuration.ts';
 import { Control } from '#server/control.ts';
@@ -53,6 +54,8 @@ export interface NodePorts {
   every(milliseconds: number, run: (now: number) => void): void;
   /** Called after each event: timers may have been started. */
   rearm(): void;
+  /** What modules write behind; null when there is no database. */
+  readonly locationDatabase: LocationDatabase | null;
   /** Reads the membership table now. */
   reloadMembership(): unknown;
 }
@@ -235,6 +238,7 @@ export class AnyviaNode {
     host.provide(transactionCore, { table: this.table, branches, claims: this.ownership });
     host.provide(commandDirectory, this.control);
     host.provide(processView, ports.process);
+    if (ports.locationDatabase !== null) host.provide(locationDatabase, ports.locationDatabase);
     if (this.cluster !== null) {
       host.provide(
         clusterView,

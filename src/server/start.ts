@@ -17,6 +17,7 @@ import { systemClock, TimerDriver } from '#net/system-clock.ts';
 import { UdpListener } from '#net/udp-listener.ts';
 import { AnyviaNode, type NodeIdentity, type NodePorts } from '#server/compose.ts';
 import { type NodeConfiguration, readConfiguration } from '#server/configuration.ts';
+import { Databases } from '#server/databases.ts';
 import { loadFile } from '#server/load-file.ts';
 import { openLog, type ServerLog } from '#server/log.ts';
 import { MembershipReader } from '#server/membership.ts';
@@ -80,6 +81,7 @@ class Server {
   readonly #resolver = new Resolver();
   readonly #udp: UdpListener[] = [];
   readonly #intervals: NodeJS.Timeout[] = [];
+  readonly #databases: Databases;
   #membership: MembershipReader | null = null;
   #connector: LinkConnector | null = null;
   #linkListener: LinkListener | null = null;
@@ -92,6 +94,7 @@ class Server {
     this.#configuration = configuration;
     this.#log = log;
     this.#options = options;
+    this.#databases = new Databases(systemClock, log);
     this.#driver = new TimerDriver(this.#timers, systemClock, (error) => this.#broken(error));
   }
 
@@ -151,6 +154,7 @@ class Server {
     this.#control?.close();
     await this.#linkListener?.close();
     await this.#membership?.close();
+    await this.#databases.close();
   }
 
   // ── opening ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -246,6 +250,7 @@ class Server {
         );
       },
       rearm: () => this.#driver.rearm(),
+      locationDatabase: this.#databases.location,
       reloadMembership: () => this.#reload(),
     };
   }

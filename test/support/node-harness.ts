@@ -169,6 +169,7 @@ export class NodeHarness {
         this.#duties.push({ interval, due: this.clock.monotonic() + interval, run });
       },
       rearm: () => {},
+      locationDatabase: null,
       reloadMembership: () => null,
     };
   }

@@ -99,9 +99,16 @@ export const usrloc = defineModule<LocationModule>({
   statistics,
   commands,
   create: (host, values) => {
-    const mode = readWorkingMode(values);
+    const url = values.db_url ?? host.globalParameter('db_default_url');
+    const withUrl = { ...values, db_url: url };
+    const mode = readWorkingMode(withUrl);
     if (isFailure(mode)) return mode;
-    const module = new LocationModule(host, values, mode);
+    const module = new LocationModule(host, withUrl, mode);
+    if (values.db_url !== null && !module.records.isKept) {
+      host.log.warn(
+        'usrloc: db_url has no effect without a mode that uses it (working_mode_preset, db_mode)',
+      );
+    }
     const problem = module.records.open();
     if (problem !== null) return problem;
     host.provide(locationService, module);

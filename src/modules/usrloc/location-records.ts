@@ -38,11 +38,6 @@ export class LocationRecords {
     this.#url = url;
     const { host } = module;
     this.#database = host.optionalService(locationDatabase);
-    if (url !== '' && !this.isKept) {
-      host.log.warn(
-        'usrloc: db_url has no effect without a working mode that uses it (working_mode_preset, db_mode)',
-      );
-    }
     for (const name of ['waiting', 'written', 'removed', 'failures', 'refused', 'overflowed'] as const) {
       host.statistics.gauge('usrloc', `db_${name}`, () => this.#sum(name));
     }

@@ -1,0 +1,64 @@
+/**
+ * The databases that modules write behind: one connection per URL, shared by all tables in it. When the node stops,
+ * what waits is written first, as far as there is time.
+ */
+
+import { LocationStore } from '#db/location-store.ts';
+import { openDatabase } from '#db/open.ts';
+import type { SqlConnection } from '#db/sql-connection.ts';
+import type { Logger } from '#module/host.ts';
+import type {
+  LocationDatabase,
+  LocationStorage,
+  LocationStorageOptions,
+} from '#registrar/location-storage.ts';
+import type { Clock } from '#util/clock.ts';
+import { type Failure, isFailure } from '#util/failure.ts';
+
+/** A database that does not answer must not hold up a stop for longer. */
+const flushMilliseconds = 5000;
+
+export class Databases {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #connections = new Map<string, SqlConnection>();
+  readonly #stores: { flush(): Promise<boolean> }[] = [];
+
+  constructor(clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** For the module `usrloc`. */
+  readonly location: LocationDatabase = { open: (options) => this.#openLocation(options) };
+
+  #openLocation(options: LocationStorageOptions): LocationStorage | Failure {
+    const connection = this.#connection(options.url);
+    if (isFailure(connection)) return connection;
+    const store = LocationStore.open(options, { connection, clock: this.#clock, log: this.#log });
+    if (!isFailure(store)) this.#stores.push(store);
+    return store;
+  }
+
+  #connection(url: string): SqlConnection | Failure {
+    const known = this.#connections.get(url);
+    if (known !== undefined) return known;
+    const connection = openDatabase(url, this.#clock);
+    if (!isFailure(connection)) this.#connections.set(url, connection);
+    return connection;
+  }
+
+  /** Writes what waits, then closes the connections. */
+  async close(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false[]>((resolve) => {
+      timer = setTimeout(() => resolve([false]), flushMilliseconds);
+    });
+    const written = await Promise.race([Promise.all(this.#stores.map((store) => store.flush())), late]);
+    clearTimeout(timer);
+    if (written.includes(false))
+      this.#log.error('not everything was written to the database before the stop');
+    for (const connection of this.#connections.values()) await connection.close();
+    this.#connections.clear();
+  }
+}
