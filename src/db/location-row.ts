@@ -4,9 +4,8 @@
  */
 
 import type { SqlRow, SqlValue } from '#db/sql-connection.ts';
-import { type Binding, bindingId, contactIdText, type FlagTexts } from '#registrar/binding.ts';
+import { type Binding, bindingId, contactIdText, type FlagTexts, instanceOf } from '#registrar/binding.ts';
 import type { LocationRecord } from '#registrar/replica-message.ts';
-import { findParameter } from '#sip/parameters.ts';
 import { Failure } from '#util/failure.ts';
 import type { TextPool } from '#util/text-pool.ts';
 
@@ -78,7 +77,7 @@ export function rowOfBinding(
     binding.userAgent.slice(0, textCharactersMax),
     texts.socket,
     binding.methods,
-    findParameter(binding.parameters, '+sip.instance')?.slice(0, textCharactersMax) ?? null,
+    instanceOf(binding)?.slice(0, textCharactersMax) ?? null,
     extrasOf(binding),
     null,
   ];

@@ -5,6 +5,7 @@
  */
 
 import { hash } from 'node:crypto';
+import { findParameter } from '#sip/parameters.ts';
 
 export interface Binding {
   /**
@@ -67,6 +68,11 @@ export function bindingId(address: string, key: string): BindingId {
 /** Decimal text of the id: 63 bits are more than a number holds. */
 export function contactIdText(id: BindingId): string {
   return ((BigInt(id.idHigh) << 32n) | BigInt(id.idLow >>> 0)).toString();
+}
+
+/** `+sip.instance` of the Contact (RFC 5626 4.1), null without one. */
+export function instanceOf(binding: Binding): string | null {
+  return findParameter(binding.parameters, '+sip.instance');
 }
 
 /** True when `known` must not be replaced by `other`: it is later, or the very same version. */

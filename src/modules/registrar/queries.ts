@@ -3,9 +3,8 @@
 import type { MessageContext } from '#module/context.ts';
 import type { RegistrarModule } from '#modules/registrar/registrar-module.ts';
 import { splitTableKey } from '#registrar/address.ts';
-import type { Binding } from '#registrar/binding.ts';
+import { type Binding, instanceOf } from '#registrar/binding.ts';
 import { isSameContact } from '#registrar/registration.ts';
-import { findParameter } from '#sip/parameters.ts';
 import { parseUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';
 
@@ -45,7 +44,7 @@ function applies(module: RegistrarModule, binding: Binding, filter: RemovalFilte
   const { contact, nextHop, instance, flag } = filter;
   if (contact !== null && !isSameContact(binding.uri, contact, null)) return false;
   if (nextHop !== null && hostOf(nextHopOf(binding)) !== hostOf(nextHop)) return false;
-  if (instance !== null && findParameter(binding.parameters, '+sip.instance') !== instance) return false;
+  if (instance !== null && instanceOf(binding) !== instance) return false;
   if (flag === null) return true;
   const bit = module.host.flagBit('branch', flag);
   return !isFailure(bit) && (binding.flags & bit) !== 0;

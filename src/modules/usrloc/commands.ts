@@ -3,8 +3,7 @@
 import type { CommandDeclaration } from '#module/define.ts';
 import type { LocationModule } from '#modules/usrloc/location-module.ts';
 import { splitTableKey, tableKey } from '#registrar/address.ts';
-import { type Binding, bindingId, contactIdText, nextChange } from '#registrar/binding.ts';
-import { findParameter } from '#sip/parameters.ts';
+import { type Binding, bindingId, contactIdText, instanceOf, nextChange } from '#registrar/binding.ts';
 import { parseUri } from '#sip/uri.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 
@@ -14,7 +13,7 @@ type Command = CommandDeclaration<LocationModule>;
 const commandCallId = 'dfjrewr12386fd6-343@anyvia.mi';
 
 function contactOf(module: LocationModule, binding: Binding, wall: number): Record<string, unknown> {
-  const instance = findParameter(binding.parameters, '+sip.instance');
+  const instance = instanceOf(binding);
   return {
     Contact: binding.uri,
     ContactID: contactIdText(binding),
