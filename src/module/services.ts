@@ -14,6 +14,11 @@ export interface TransactionService {
   reply(context: MessageContext, status: number, reason: string, body?: string, contentType?: string): number;
   /** `t_relay()`. */
   relay(context: MessageContext): number;
+  /** In a failure route: the 3xx that branches got, and every URI that was tried so far. */
+  redirections(context: MessageContext): {
+    readonly replies: readonly SipMessage[];
+    readonly tried: readonly string[];
+  };
 }
 export const transactionService = serviceToken<TransactionService>('tm');
 

@@ -21,6 +21,7 @@ import { sl } from '#modules/sl/declaration.ts';
 import { statistics } from '#modules/statistics/declaration.ts';
 import { textops } from '#modules/textops/declaration.ts';
 import { tm } from '#modules/tm/declaration.ts';
+import { uacRedirect } from '#modules/uac_redirect/declaration.ts';
 import { uri } from '#modules/uri/declaration.ts';
 import { usrloc } from '#modules/usrloc/declaration.ts';
 
@@ -36,6 +37,7 @@ export const modules: readonly ModuleDeclaration[] = [
   sipmsgops,
   textops,
   uri,
+  uacRedirect,
   dialog,
   usrloc,
   registrar,

@@ -6,6 +6,8 @@ import { bracketed } from '#sip/host-port.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { splitList } from '#sip/name-address.ts';
 import { stampVia } from '#sip/response.ts';
+import { parseUri } from '#sip/uri.ts';
+import { isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 export interface ForwardedRequest {
@@ -46,10 +48,19 @@ export function forwardedRequest(request: SipMessage, parts: ForwardedRequest): 
   const transport = protocol === 'udp' ? 'UDP' : protocol.toUpperCase();
   // RFC 3261 18.1.1: sent-by is the socket that it leaves from. RFC 3581 3: rport is asked for.
   return (
-    `${request.method} ${parts.requestUri} SIP/2.0\r\n` +
+    `${request.method} ${allowedRequestUri(parts.requestUri)} SIP/2.0\r\n` +
     `Via: SIP/2.0/${transport} ${bracketed(advertisedAddress)}:${advertisedPort};branch=${parts.branch};rport` +
     `${parts.viaParameter}\r\n${parts.headers}${edits.apply(request.text, request.startLineEnd)}`
   );
+}
+
+/** RFC 3261 16.6 step 2 and 19.1.1: headers and a method may stand in a Contact, but not in a Request-URI. */
+function allowedRequestUri(text: string): string {
+  if (!text.includes('?') && !text.includes(';method=')) return text;
+  const uri = parseUri(text);
+  if (isFailure(uri)) return text;
+  if (uri.headers === '' && uri.parameter('method') === null) return text;
+  return uri.with({ parameters: uri.parameters.replace(/;method=[^;]*/gi, ''), headers: '' });
 }
 
 /** RFC 3261 16.6 step 3, unless the script (mf_process_maxfwd_header) did it already. */

@@ -11,6 +11,14 @@ describe('RFC 3261 16.6 request forwarding', () => {
     expect(new ProxyBench().fork().requestUri).toBe('sip:bob@203.0.113.9:5070');
   });
 
+  it.each([
+    ['sip:bob@host?Subject=x&Route=%3Csip:evil%3E', 'sip:bob@host'],
+    ['sip:bob@host;method=REGISTER;x=y?a=b', 'sip:bob@host;x=y'],
+    ['sip:b?b@host;user=phone', 'sip:b?b@host;user=phone'],
+  ])('step 2: of %s the Request-URI keeps what may stand there', (requestUri, sent) => {
+    expect(new ProxyBench().fork({ requestUri }).requestUri).toBe(sent);
+  });
+
   it('step 3: takes one off Max-Forwards', () => {
     expect(new ProxyBench().fork().maxForwards).toBe(69);
   });

@@ -134,7 +134,7 @@ export class TransactionModule implements TransactionService {
       status,
       reason,
       headers: context.replyHeaders,
-      toTag: status > 100 ? this.toTag(context) : '',
+      toTag: status > 100 ? transaction.newToTag() : '',
       ...(body === '' ? {} : { body, contentType }),
     });
     return sent ? 1 : -1;
@@ -142,6 +142,13 @@ export class TransactionModule implements TransactionService {
 
   relay(context: MessageContext): number {
     return relayRequest(this, context, plainRelay);
+  }
+
+  redirections(context: MessageContext): { replies: SipMessage[]; tried: string[] } {
+    const branches = (context.transaction as ScriptTransaction | null)?.proxy.branches ?? [];
+    const tried = branches.map((branch) => branch.target.requestUri);
+    const redirecting = branches.filter(({ status }) => status >= 300 && status < 400);
+    return { replies: redirecting.flatMap(({ response }) => response ?? []), tried };
   }
 
   /** The script's side of a server transaction; null when it was made by something else. */

@@ -33,6 +33,10 @@ class OneTransaction implements TransactionService {
   relay(): number {
     return 1;
   }
+
+  redirections() {
+    return { replies: [], tried: [] };
+  }
 }
 
 function ackOf(toTag: string): SipMessage {
