@@ -203,15 +203,15 @@ export function bucketOf(address: string): number {
 
 /** One word of a version's fingerprint: id, time and node well mixed (the steps of MurmurHash3). */
 function mix(id: number, binding: Binding, seed: number): number {
-  let word = id ^ seed;
-  for (const part of [
-    (binding.changed % 0x1_0000_0000) | 0,
-    (binding.changed / 0x1_0000_0000) | 0,
-    binding.node,
-  ]) {
-    word = Math.imul(word ^ part, 0xcc9e_2d51);
-    word = Math.imul((word << 15) | (word >>> 17), 0x1b87_3593);
-    word ^= word >>> 13;
-  }
-  return word;
+  const { changed, node } = binding;
+  const upper = Math.floor(changed / 0x1_0000_0000);
+  let word = mixIn(id ^ seed, changed - upper * 0x1_0000_0000);
+  word = mixIn(word, upper);
+  return mixIn(word, node);
+}
+
+function mixIn(word: number, part: number): number {
+  let mixed = Math.imul(word ^ part, 0xcc9e_2d51);
+  mixed = Math.imul((mixed << 15) | (mixed >>> 17), 0x1b87_3593);
+  return mixed ^ (mixed >>> 13);
 }

@@ -39,8 +39,10 @@ export interface ReplicaOptions {
   readonly onSynchronised: (fromPeer: boolean) => void;
 }
 
-/** Compared each second with every peer of a higher number: all buckets in 16 s. */
-const bucketsOfRound = 64;
+/** Compared each second with every peer of a higher number: all buckets in 64 s, at 1 ms of work per 100,000 contacts. */
+const bucketsOfRound = 16;
+/** The same with a peer whose link was away: all buckets in 8 s. */
+const bucketsOfHurry = 128;
 /** Changes that may still be on their way do not count. */
 const settlingMilliseconds = 2000;
 /** A message of shared state; calls' messages overtake it between two of these. */
@@ -60,6 +62,8 @@ export class Replica {
   readonly #snapshot: Snapshot;
   readonly #repair: BucketRepair;
   #nextDigest = 0;
+  /** Peers that are compared with in a hurry, and the bucket that comes next. */
+  readonly #hurried = new Map<number, number>();
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -110,18 +114,19 @@ export class Replica {
 
   onPeerUp(node: number, now: number): void {
     this.#snapshot.onPeerUp(node, now);
-    // What either side changed while the link was away is found at once.
-    if (this.isSynchronised) this.#sendDigests([node], 0, bucketsCount);
+    // What either side changed while the link was away is found soon.
+    if (this.isSynchronised && node > this.#options.node) this.#hurried.set(node, 0);
   }
 
   onPeerDown(node: number, now: number): void {
+    this.#hurried.delete(node);
     this.#repair.onPeerDown(node, now);
     this.#snapshot.onPeerDown(node, now);
   }
 
-  /** Compares everything with every peer now. */
+  /** Compares everything with every peer, beginning now. */
   compareAll(): void {
-    this.#sendDigests(this.#options.port?.livePeers() ?? [], 0, bucketsCount);
+    for (const node of this.#options.port?.livePeers() ?? []) this.#hurried.set(node, 0);
   }
 
   /** Once a second. */
@@ -129,6 +134,11 @@ export class Replica {
     this.#snapshot.tick(now);
     this.#repair.tick(now);
     if (!this.isSynchronised || this.#options.port === null) return;
+    for (const [node, first] of this.#hurried) {
+      this.#sendDigests([node], first, bucketsOfHurry);
+      if (first + bucketsOfHurry < bucketsCount) this.#hurried.set(node, first + bucketsOfHurry);
+      else this.#hurried.delete(node);
+    }
     const higher = this.#options.port.livePeers().filter((node) => node > this.#options.node);
     if (higher.length === 0) return;
     this.#sendDigests(higher, this.#nextDigest, bucketsOfRound);
