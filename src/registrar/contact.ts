@@ -50,11 +50,16 @@ export function readContact(text: string, request: SipMessage, receivedName: str
     parameters: withoutParameters(contact.parameters, ['q', 'expires', receivedName]),
     seconds: expires === null ? null : readSeconds(expires),
     q,
-    received: contact.parameter(receivedName) ?? '',
+    received: nextHop(contact.parameter(receivedName) ?? ''),
     methods: contact.parameter('methods') ?? '',
     instance: contact.parameter('+sip.instance') ?? '',
     regId: readRegId(contact.parameter('reg-id')),
   };
+}
+
+/** Stands in quotes in the reply and becomes a next hop: '' unless it is a URI that can be both. */
+export function nextHop(text: string): string {
+  return text === '' || /["\\<>]/.test(text) || isFailure(parseUri(text)) ? '' : text;
 }
 
 function invalid(text: string, problem: string): Failure {

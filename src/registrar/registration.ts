@@ -4,7 +4,7 @@
  */
 
 import { type Binding, bindingId, nextChange, removalOf } from '#registrar/binding.ts';
-import { type ContactValue, isStar, optionTags, readContact } from '#registrar/contact.ts';
+import { type ContactValue, isStar, nextHop, optionTags, readContact } from '#registrar/contact.ts';
 import { bindingsOfAddressMax, type LocationTable } from '#registrar/location-table.ts';
 import { methodBits } from '#registrar/methods.ts';
 import { headerNames } from '#sip/header-name.ts';
@@ -363,8 +363,8 @@ class Plan {
     if (received !== '') return received;
     if (value.received !== '') return value.received;
     if (rules.pathReceived) {
-      const first = pathParameter(request.values(headerNames.path)[0], 'received');
-      if (first !== null && first !== '') return first;
+      const first = nextHop(pathParameter(request.values(headerNames.path)[0], 'received') ?? '');
+      if (first !== '') return first;
     }
     // RFC 5626 5.3: of a flow that ends here, requests go back over the flow.
     return usesOutbound && request.values(headerNames.via).length === 1 ? sender : '';

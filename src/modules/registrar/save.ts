@@ -4,6 +4,7 @@ import type { MessageContext } from '#module/context.ts';
 import type { RegistrarModule } from '#modules/registrar/registrar-module.ts';
 import type { SaveOptions } from '#modules/registrar/save-options.ts';
 import { tableKey } from '#registrar/address.ts';
+import { nextHop } from '#registrar/contact.ts';
 import {
   isRefusal,
   type Refusal,
@@ -108,18 +109,13 @@ function inputOf(
     address: key,
     wall: module.host.clock.wall(),
     node: module.host.nodeId,
-    received: readableUri(module.received(context)),
+    received: nextHop(module.received(context)),
     sender: senderUri(source),
     socket: options.readsSocketHeader ? headerSocket(module, context) : socketName(source.socket),
     flags: context.branchFlags,
     rules: options.rules,
     pool: module.location.pool,
   };
-}
-
-/** Stands in quotes in the reply and becomes a next hop: only what is a URI is taken. */
-function readableUri(text: string): string {
-  return text === '' || /["\\<>]/.test(text) || isFailure(parseUri(text)) ? '' : text;
 }
 
 function headerSocket(module: RegistrarModule, context: MessageContext): string {
