@@ -12,12 +12,14 @@ import { withoutOwnMaddr } from '#proxy/preprocessing.ts';
 import type { Orphans } from '#server/orphans.ts';
 import type { Ownership } from '#server/ownership.ts';
 import type { Trace } from '#server/trace.ts';
-import { type ParseFailure, parseMessage, type SipMessage } from '#sip/message.ts';
+import { parseMessage, type SipMessage } from '#sip/message.ts';
+import { ParseFailure } from '#sip/parse-failure.ts';
+import { requestUriProblem } from '#sip/request-uri.ts';
 import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';
 import type { BranchCodec, OwnerTag } from '#transaction/branch.ts';
-import type { TransactionTable } from '#transaction/table.ts';
+import { replyFlow, type TransactionTable } from '#transaction/table.ts';
 import { isFailure } from '#util/failure.ts';
 import { LogLimiter } from '#util/log-limiter.ts';
 import type { Flow } from '#util/socket-address.ts';
@@ -183,6 +185,12 @@ export class Receiver {
   }
 
   #runScript(request: SipMessage, arrival: Arrival): void {
+    // RFC 3261 16.3 step 1. Steps 2 to 5 are asked when the script forwards: it may change what they look at.
+    const problem = requestUriProblem(request.requestUri);
+    if (problem !== '') {
+      this.#refuse(new ParseFailure('SIP_URI_INVALID', problem, { partial: request }), arrival.source);
+      return;
+    }
     const context = new MessageContext(request, arrival.source, 'request', {
       receivedBy: arrival.receivedBy,
     });
@@ -231,10 +239,10 @@ export class Receiver {
   /** RFC 3261 16.3: a request that can be read far enough is answered, everything else dropped and counted. */
   #refuse(failure: ParseFailure, source: Flow): void {
     const { partial } = failure;
-    const isResponse = partial !== null && !partial.isRequest;
-    (isResponse ? this.#counters.badReplies : this.#counters.badRequests).value++;
+    (failure.isResponse ? this.#counters.badReplies : this.#counters.badRequests).value++;
     this.#warn(failure, source);
-    if (partial === null || isResponse || partial.method === 'ACK') return;
+    // RFC 3261 17.1.1.3: nothing answers an ACK.
+    if (partial === null || partial.method === 'ACK') return;
     this.#answer(partial, source, failure.status, failure.reason);
   }
 
@@ -256,7 +264,7 @@ export class Receiver {
       headers: '',
       received: source,
     });
-    this.#parts.send(toBytes(text), source);
+    this.#parts.send(toBytes(text), replyFlow(request, source));
   }
 }
 

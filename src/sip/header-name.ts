@@ -107,6 +107,33 @@ export function headerOf(name: string): HeaderName {
   return byExactText.get(name) ?? byText[name.toLowerCase()] ?? 0;
 }
 
+/** What a header name can be by its length and first letter, in the spelling that most senders use. */
+interface Candidate {
+  readonly spelling: string;
+  readonly header: HeaderName;
+}
+const longestName = Math.max(...Object.keys(byText).map((text) => text.length));
+const candidates: (readonly Candidate[] | undefined)[] = [];
+for (const [spelling, header] of byExactText) {
+  if (spelling.length > 1 && spelling === spelling.toLowerCase()) continue;
+  const slot = slotOf(spelling.length, spelling.charCodeAt(0));
+  candidates[slot] = [...(candidates[slot] ?? []), { spelling, header }];
+}
+
+function slotOf(length: number, firstCode: number): number {
+  return length * 32 + (firstCode & 31);
+}
+
+/** The same as {@link headerOf} for the name at these offsets of a text, without making a string of it. */
+export function headerAt(text: string, start: number, end: number): HeaderName {
+  const length = end - start;
+  if (length > longestName) return 0;
+  const slot = candidates[slotOf(length, text.charCodeAt(start))];
+  if (slot === undefined) return 0;
+  for (const candidate of slot) if (text.startsWith(candidate.spelling, start)) return candidate.header;
+  return headerOf(text.slice(start, end));
+}
+
 /** Lower case, compact forms spelled out: two names mean the same header when this is equal. */
 export function canonicalName(name: string): string {
   const lower = name.toLowerCase();

@@ -1,5 +1,8 @@
 /** `host[:port]`, IPv6 in brackets (RFC 3261 25.1, RFC 5118). */
 
+import { decimalOf } from '#sip/token.ts';
+import { parseIp } from '#util/ip-address.ts';
+
 export interface HostPort {
   /** IPv6 without its brackets. */
   readonly host: string;
@@ -7,19 +10,31 @@ export interface HostPort {
   readonly port: number;
 }
 
+const portMax = 65_535;
+
 /** Null when the text is neither a host name nor an address, or the port no port. */
 export function parseHostPort(text: string): HostPort | null {
   if (text.charCodeAt(0) === 91) {
-    const close = text.indexOf(']');
-    if (close < 2) return null;
-    const port = parsePort(text, close + 1);
-    return port < 0 ? null : { host: text.slice(1, close), port };
+    return parseReference(text);
   }
   const colon = text.indexOf(':');
   if (colon === -1) return isHost(text) ? { host: text, port: 0 } : null;
   const host = text.slice(0, colon).trimEnd();
   const port = parsePort(text, colon);
   return port < 0 || !isHost(host) ? null : { host, port };
+}
+
+/** `[IPv6]:port`, blanks around the colon allowed (RFC 3261 25.1 COLON). */
+function parseReference(text: string): HostPort | null {
+  const close = text.indexOf(']');
+  if (close < 2) return null;
+  // RFC 5118 4.10: the grammar of RFC 3261 allowed three colons before an embedded IPv4 address.
+  const host = text.slice(1, close).replace(':::', '::');
+  if (!host.includes(':') || parseIp(host) === null) return null;
+  let position = close + 1;
+  while (text.charCodeAt(position) === 32 || text.charCodeAt(position) === 9) position++;
+  const port = parsePort(text, position);
+  return port < 0 ? null : { host, port };
 }
 
 /** The host as it must stand before a port: IPv6 gets brackets. */
@@ -31,15 +46,10 @@ export function bracketed(host: string): string {
 function parsePort(text: string, position: number): number {
   if (position >= text.length) return 0;
   if (text.charCodeAt(position) !== 58) return -1;
-  const digits = text.slice(position + 1).trim();
-  if (digits.length === 0 || digits.length > 5) return -1;
-  let port = 0;
-  for (let index = 0; index < digits.length; index++) {
-    const digit = digits.charCodeAt(index) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    port = port * 10 + digit;
-  }
-  return port > 65_535 ? -1 : port;
+  let start = position + 1;
+  while (text.charCodeAt(start) === 32 || text.charCodeAt(start) === 9) start++;
+  const port = decimalOf(text, start, text.trimEnd().length);
+  return port > portMax ? -1 : port;
 }
 
 function isHost(text: string): boolean {

@@ -1,6 +1,6 @@
 /** name-addr and addr-spec values: From, To, Contact, Route and their like (RFC 3261 20.10). */
 
-import { findParameter, quotedEnd } from '#sip/parameters.ts';
+import { findParameter, quotedEnd, unescapeQuoted } from '#sip/parameters.ts';
 
 export class NameAddress {
   /** Without quotes; '' when absent. */
@@ -32,7 +32,7 @@ export function parseNameAddress(text: string): NameAddress | null {
   let open: number;
   if (text.charCodeAt(0) === 34) {
     const end = quotedEnd(text, 0);
-    display = text.slice(1, end - 1).replace(/\\(.)/g, '$1');
+    display = unescapeQuoted(text.slice(1, end - 1));
     open = text.indexOf('<', end);
     if (open === -1) return null;
   } else {
@@ -50,29 +50,43 @@ export function parseNameAddress(text: string): NameAddress | null {
   );
 }
 
-/** RFC 3261 20.10: without angle brackets, parameters behind the URI belong to the header. */
+/**
+ * RFC 3261 20.10: without angle brackets, parameters behind the URI belong to the header, and the URI may hold no
+ * question mark.
+ */
 function addressOnly(text: string): NameAddress | null {
   const semicolon = text.indexOf(';');
   const uri = (semicolon === -1 ? text : text.slice(0, semicolon)).trim();
   if (uri === '' || (uri !== '*' && !uri.includes(':'))) return null;
+  if (uri.includes('?') && uri.indexOf('?') > uri.indexOf('@')) return null;
   return new NameAddress('', uri, semicolon === -1 ? '' : text.slice(semicolon));
 }
 
 /** Offsets of the elements of a comma list: quoted strings and angle brackets hide commas. */
 export function splitList(text: string): { start: number; end: number }[] {
   const elements: { start: number; end: number }[] = [];
-  let start = 0;
-  let depth = 0;
-  for (let position = 0; position < text.length; position++) {
+  for (let start = 0; ; ) {
+    const end = elementEnd(text, start);
+    elements.push({ start, end });
+    if (end === text.length) return elements;
+    start = end + 1;
+  }
+}
+
+/** The first element of a comma list, trimmed. */
+export function firstElement(value: string): string {
+  return value.includes(',') ? value.slice(0, elementEnd(value, 0)).trim() : value;
+}
+
+/** Offset of the comma that ends the element which begins at `start`, or of the end of the text. */
+function elementEnd(text: string, start: number): number {
+  let inBrackets = false;
+  for (let position = start; position < text.length; position++) {
     const code = text.charCodeAt(position);
     if (code === 34) position = quotedEnd(text, position) - 1;
-    else if (code === 60) depth++;
-    else if (code === 62) depth--;
-    else if (code === 44 && depth <= 0) {
-      elements.push({ start, end: position });
-      start = position + 1;
-    }
+    else if (code === 60) inBrackets = true;
+    else if (code === 62) inBrackets = false;
+    else if (code === 44 && !inBrackets) return position;
   }
-  elements.push({ start, end: text.length });
-  return elements;
+  return text.length;
 }

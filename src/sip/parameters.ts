@@ -8,9 +8,8 @@ export function findParameter(parameters: string, name: string): string | null {
   let position = 0;
   while (position < parameters.length) {
     const start = position + 1;
-    const end = parameterEnd(parameters, start);
-    let nameEnd = parameters.indexOf('=', start);
-    if (nameEnd === -1 || nameEnd > end) nameEnd = end;
+    const nameEnd = parameterNameEnd(parameters, start);
+    const end = parameterEnd(parameters, nameEnd);
     if (sameName(parameters, start, nameEnd, name)) {
       return nameEnd === end ? '' : unquote(parameters.slice(nameEnd + 1, end).trim());
     }
@@ -25,19 +24,44 @@ export function listParameters(parameters: string): { name: string; value: strin
   let position = 0;
   while (position < parameters.length) {
     const start = position + 1;
-    const end = parameterEnd(parameters, start);
-    const equals = parameters.indexOf('=', start);
-    if (equals === -1 || equals > end) list.push({ name: parameters.slice(start, end).trim(), value: null });
-    else {
-      const value = unquote(parameters.slice(equals + 1, end).trim());
-      list.push({ name: parameters.slice(start, equals).trim(), value });
+    const nameEnd = parameterNameEnd(parameters, start);
+    const end = parameterEnd(parameters, nameEnd);
+    const name = parameters.slice(start, nameEnd).trim();
+    const value = nameEnd === end ? null : unquote(parameters.slice(nameEnd + 1, end).trim());
+    if (name !== '') list.push({ name, value });
+    position = end;
+  }
+  return list;
+}
+
+/**
+ * A Via value with the parameter's value put in the place of the one it has, or of none. A Via has no
+ * `;` before its parameters.
+ */
+export function replaceParameter(value: string, name: string, replacement: string): string {
+  let position = value.indexOf(';');
+  while (position !== -1 && position < value.length) {
+    const start = position + 1;
+    const nameEnd = parameterNameEnd(value, start);
+    const end = parameterEnd(value, nameEnd);
+    if (sameName(value, start, nameEnd, name)) {
+      return `${value.slice(0, start)}${value.slice(start, nameEnd).trim()}=${replacement}${value.slice(end)}`;
     }
     position = end;
   }
-  return list.filter((entry) => entry.name !== '');
+  return value;
 }
 
-/** Offset of the `;` that ends the parameter which begins at `start`, quoted strings skipped. */
+/** Offset of the `=` or `;` that ends the name which begins at `start`. */
+function parameterNameEnd(text: string, start: number): number {
+  for (let position = start; position < text.length; position++) {
+    const code = text.charCodeAt(position);
+    if (code === 61 || code === 59) return position;
+  }
+  return text.length;
+}
+
+/** Offset of the `;` that ends the value at `start`, quoted strings skipped. */
 function parameterEnd(text: string, start: number): number {
   for (let position = start; position < text.length; position++) {
     const code = text.charCodeAt(position);
@@ -69,5 +93,10 @@ function sameName(text: string, start: number, end: number, name: string): boole
 
 function unquote(value: string): string {
   if (value.length < 2 || value.charCodeAt(0) !== 34) return value;
-  return value.slice(1, value.endsWith('"') ? -1 : undefined).replace(/\\(.)/g, '$1');
+  return unescapeQuoted(value.slice(1, value.endsWith('"') ? -1 : undefined));
+}
+
+/** RFC 3261 25.1 quoted-pair: the text between the quotes with its backslashes resolved. */
+export function unescapeQuoted(text: string): string {
+  return text.includes('\\') ? text.replace(/\\(.)/gs, '$1') : text;
 }

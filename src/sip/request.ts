@@ -2,7 +2,7 @@
 
 import { headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
-import { splitList } from '#sip/name-address.ts';
+import { firstElement } from '#sip/name-address.ts';
 
 export interface RequestParts {
   readonly method: string;
@@ -61,6 +61,5 @@ function sameDialogParts(sent: SipMessage, method: string, extraHeaders: string)
 
 /** The first Via element as written. */
 export function topViaValue(message: SipMessage): string {
-  const value = message.firstValue(headerNames.via);
-  return value.includes(',') ? value.slice(0, splitList(value)[0]!.end).trim() : value;
+  return firstElement(message.firstValue(headerNames.via));
 }

@@ -1,8 +1,10 @@
 /** Responses made here (RFC 3261 8.2.6). */
 
-import { headerNames } from '#sip/header-name.ts';
+import { type HeaderName, headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
-import { splitList } from '#sip/name-address.ts';
+import { firstElement } from '#sip/name-address.ts';
+import { replaceParameter } from '#sip/parameters.ts';
+import { formatIp, parseIp } from '#util/ip-address.ts';
 
 export interface ResponseParts {
   readonly status: number;
@@ -36,8 +38,10 @@ export function buildResponse(request: SipMessage, parts: ResponseParts): string
   if (opensDialog) text += copyLines(request, headerNames.recordRoute, 'Record-Route');
   text += copyLines(request, headerNames.from, 'From');
   const to = request.firstValue(headerNames.to);
-  text += parts.toTag === '' || request.toTag !== '' ? `To: ${to}\r\n` : `To: ${to};tag=${parts.toTag}\r\n`;
-  text += `Call-ID: ${request.callId}\r\nCSeq: ${request.firstValue(headerNames.cseq)}\r\n`;
+  // A request that lacks what every request must have is answered with what it has.
+  if (to !== '') text += `To: ${to}${needsTag(request, parts) ? `;tag=${parts.toTag}` : ''}\r\n`;
+  if (request.callId !== '') text += `Call-ID: ${request.callId}\r\n`;
+  text += copyLines(request, headerNames.cseq, 'CSeq');
   // RFC 3261 8.2.6.1: a 100 carries the Timestamp of the request.
   if (status === 100) text += copyLines(request, headerNames.timestamp, 'Timestamp');
   text += parts.headers;
@@ -46,7 +50,11 @@ export function buildResponse(request: SipMessage, parts: ResponseParts): string
   return `${text}Content-Length: ${body.length}\r\n\r\n${body}`;
 }
 
-function copyLines(message: SipMessage, header: 2 | 8 | 24, name: string): string {
+function needsTag(request: SipMessage, parts: ResponseParts): boolean {
+  return parts.toTag !== '' && request.toTag === '';
+}
+
+function copyLines(message: SipMessage, header: HeaderName, name: string): string {
   let text = '';
   for (let line = message.find(header); line !== -1; line = message.find(header, line + 1)) {
     text += `${name}: ${message.value(line)}\r\n`;
@@ -56,7 +64,8 @@ function copyLines(message: SipMessage, header: 2 | 8 | 24, name: string): strin
 
 /**
  * The top Via value with what the receiver knows: RFC 3261 18.2.1 (`received` when the host differs), RFC 3581 4
- * (`rport` filled in and `received` added when the sender asked for it).
+ * (`rport` filled in and `received` added when the sender asked for it). A `received` that says something else is a
+ * lie or an old one: it would lead the response astray.
  */
 export function stampVia(
   request: SipMessage,
@@ -64,13 +73,21 @@ export function stampVia(
   received: { readonly address: string; readonly port: number },
 ): string {
   const via = request.topVia;
-  const asked = via.rport !== null;
-  if (!asked && via.host === received.address) return value;
-  const elements = value.includes(',') ? splitList(value) : null;
-  const end = elements === null ? value.length : elements[0]!.end;
-  let top = value.slice(0, end).trimEnd();
   const { address } = received;
-  if (via.received === null) top += `;received=${address}`;
-  if (asked && via.rport === '') top = top.replace(/;\s*rport\s*=?(?=;|$)/i, `;rport=${received.port}`);
-  return top + value.slice(end);
+  const asked = via.rport !== null;
+  const isSame = via.host === address || (via.host.includes(':') && isSameIp(via.host, address));
+  if (!asked && isSame && via.received === null) return value;
+  const first = firstElement(value);
+  let top = first;
+  if (via.received !== null) top = replaceParameter(top, 'received', address);
+  else if (asked || !isSame) top += `;received=${address}`;
+  if (via.rport === '') top = replaceParameter(top, 'rport', String(received.port));
+  return top === first ? value : top + value.slice(value.indexOf(first) + first.length);
+}
+
+/** IPv6 has several spellings for one address. */
+function isSameIp(first: string, second: string): boolean {
+  const one = parseIp(first);
+  const other = parseIp(second);
+  return one !== null && other !== null && formatIp(one) === formatIp(other);
 }

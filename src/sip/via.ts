@@ -21,9 +21,10 @@ export class Via {
     this.branch = findParameter(parameters, 'branch') ?? '';
   }
 
-  /** null absent */
+  /** IP text; null absent. RFC 5118 4.5: IPv6 with and without brackets means the same. */
   get received(): string | null {
-    return this.parameter('received');
+    const received = this.parameter('received');
+    return received?.charCodeAt(0) === 91 && received.endsWith(']') ? received.slice(1, -1) : received;
   }
 
   /** RFC 3581: null absent, '' without a value. */

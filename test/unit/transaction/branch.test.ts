@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isToken } from '#sip/message.ts';
+import { isToken } from '#sip/token.ts';
 import { BranchCodec } from '#transaction/branch.ts';
 
 const identity = { node: 12, incarnation: 4711, worker: 3 };
