@@ -74,8 +74,11 @@ export interface ModuleHost {
   flagBit(kind: 'message' | 'branch' | 'dialog', name: string): number | Failure;
   /** Names of the set bits, separated by blanks: what other nodes, whose bits may differ, understand. */
   flagNames(kind: 'message' | 'branch' | 'dialog', flags: number): string;
-  /** Runs a route of the script; returns its return code. A route that does not exist returns 1. */
-  runRoute(kind: RouteKind, name: string, context: MessageContext): number;
+  /**
+   * Runs a route of the script; returns its return code, a promise of it when the script waits for something. A route
+   * that does not exist returns 1.
+   */
+  runRoute(kind: RouteKind, name: string, context: MessageContext): number | Promise<number>;
   hasRoute(kind: RouteKind, name: string): boolean;
   /** Sends bytes as they are. */
   send(bytes: Uint8Array, flow: Flow): void;

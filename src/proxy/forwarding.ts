@@ -29,6 +29,7 @@ export interface ForwardedRequest {
 /** RFC 3261 20.22: put in where the request has none. */
 const defaultMaxForwards = 70;
 
+/** RFC 3261 16.6 step 1: a copy, in which nothing is changed that the clause does not name. */
 export function forwardedRequest(request: SipMessage, parts: ForwardedRequest): string {
   const { edits, flow } = parts;
   // RFC 3261 18.2.1 and RFC 3581 4: the receiver's marks on the sender's Via.

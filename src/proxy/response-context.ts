@@ -53,13 +53,13 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   #routingHash = 0;
   /** Made with the first branch: answers of our own need none. */
   #breadth: BreadthBudget | null = null;
-  readonly #waiting: Waiting;
+  readonly waiting: Waiting;
 
   private constructor(table: TransactionTable, user: ProxyUser, settings: ProxySettings) {
     this.#table = table;
     this.#user = user;
     this.settings = settings;
-    this.#waiting = new Waiting(table.timers, this);
+    this.waiting = new Waiting(table.timers, this);
   }
 
   /** Makes the server transaction too; TRANSACTION_TABLE_FULL when there is no room for it. */
@@ -108,7 +108,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   /** RFC 5393 5.3.3: so many branches are to come together; when Max-Breadth forbids it, the caller gets 440. */
   announce(now: number, branches: number): Failure | null {
     this.#breadth ??= new BreadthBudget(receivedBreadth(this.server.request));
-    if (this.#breadth.announce(branches + Math.min(this.#waiting.expected, 1))) return null;
+    if (this.#breadth.announce(branches + Math.min(this.waiting.expected, 1))) return null;
     return this.#refuseBreadth(now);
   }
 
@@ -160,7 +160,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
       commonHeaders,
     };
     if (!this.server.isInvite && this.server.lastStatus === 0)
-      this.#waiting.startTrying(now, this.#table.settings);
+      this.waiting.startTrying(now, false, this.#table.settings);
     // Known before the request leaves: a transport in memory may answer while `start` still runs.
     branch.client = this.#table.prepareClient(slot, sent, branch);
     // RFC 3261 16.6 step 11
@@ -179,28 +179,11 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     return null;
   }
 
-  /**
-   * More branches will be added although all that there are may fail: nothing is concluded before `count` of them
-   * came, or that time has passed.
-   */
-  expectBranches(now: number, count: number): void {
-    this.#waiting.expect(now, count, this.settings.timerC);
-  }
-
-  /** Those that are there must do. */
+  /** No more branches will be added than there are: see `Waiting.expect`. */
   expectNoMore(now: number): void {
-    this.#waiting.expectNoMore();
+    this.waiting.expectNoMore();
     if (this.branches.length > 0) this.conclude(now);
     else if (!this.isOver) this.#answerTimeout(now);
-  }
-
-  /** So many of the branches that were expected have been added. */
-  noteArrived(count: number): void {
-    this.#waiting.expected = Math.max(0, this.#waiting.expected - count);
-  }
-
-  get isExpecting(): boolean {
-    return this.#waiting.expected > 0;
   }
 
   /** CANCEL to every pending branch (16.10); those that answered nothing yet get theirs with the first 1xx. */
@@ -226,7 +209,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     // RFC 3261 9.2: no effect once there is a final response.
     if (this.isOver) return;
     this.#cancelled = true;
-    this.#waiting.expectNoMore();
+    this.waiting.expectNoMore();
     if (this.branches.every((branch) => !branch.pending)) this.#replyLocally(now, 487);
     else this.cancel(now, headers === '' ? reasonLines(cancel) : headers);
   }
@@ -277,7 +260,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     });
     const sent = this.server.respond(now, status, toBytes(text));
     if (status >= 200) {
-      this.#waiting.stop();
+      this.waiting.stop();
       this.cancel(now);
     }
     return sent;
@@ -294,8 +277,9 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     const isStray = !isOpen && server.state === 'terminated' && server.isInvite && status < 300;
     if (!isOpen && !isStray) return;
     if (!this.#withdrawn) this.#user.onReply(now, { status, response, edits, toTag: response.toTag });
+    // RFC 3261 16.7 steps 8 and 9: nothing else of it is changed, a missing To tag least of all.
     const bytes = toBytes(edits.apply(response.text));
-    if (status >= 200) this.#waiting.stop();
+    if (status >= 200) this.waiting.stop();
     if (isOpen) server.respond(now, status, bytes);
     else this.#table.sendReply(server, bytes);
   }
@@ -378,7 +362,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
    * could add no branch after all; does nothing while a branch is pending.
    */
   conclude(now: number): void {
-    if (this.#withdrawn || this.server.lastStatus >= 200 || this.isExpecting) return;
+    if (this.#withdrawn || this.server.lastStatus >= 200 || this.waiting.isExpecting) return;
     if (this.#isAwaited(now)) return;
     const start = this.#roundStart;
     const best = bestBranch(this.branches.slice(start)) ?? bestBranch(this.branches);
@@ -418,7 +402,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   #answerTimeout(now: number): void {
     if (this.server.isInvite) this.#replyLocally(now, 408);
     else {
-      this.#waiting.stop();
+      this.waiting.stop();
       this.server.giveUp(now);
     }
   }
@@ -471,7 +455,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
 
   onServerTerminated(now: number): void {
     this.#serverOver = true;
-    this.#waiting.stop();
+    this.waiting.stop();
     this.#endIfOver(now);
   }
 

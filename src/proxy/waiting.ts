@@ -13,6 +13,9 @@ export interface WaitingOwner {
   onExpectationOver(now: number): void;
 }
 
+/** RFC 3261 17.2.1: an INVITE that is not answered by then gets a 100. */
+const tryingMilliseconds = 200;
+
 const kinds = { trying: 0, newBranches: 1 } as const;
 
 export class Waiting implements TimerTarget {
@@ -28,15 +31,30 @@ export class Waiting implements TimerTarget {
     this.#owner = owner;
   }
 
-  /** RFC 4320 4.1: no 100 to a request that is no INVITE before the caller repeats it every T2. */
-  startTrying(now: number, settings: TransactionSettings): void {
-    this.#trying ??= this.#queue.start(now, slowMilliseconds(settings), this, kinds.trying);
+  /** When a 100 is due to a request that is `isInvite`, unless there is another answer before. */
+  startTrying(now: number, isInvite: boolean, settings: TransactionSettings): void {
+    // RFC 4320 4.1: to others not before the caller repeats the request every T2.
+    const delay = isInvite ? tryingMilliseconds : slowMilliseconds(settings);
+    this.#trying ??= this.#queue.start(now, delay, this, kinds.trying);
   }
 
+  /**
+   * More branches will be added although all that there are may fail: nothing is concluded before `count` of them
+   * came, or that time has passed.
+   */
   expect(now: number, count: number, milliseconds: number): void {
     this.expectNoMore();
     this.expected = count;
     this.#newBranches = this.#queue.start(now, milliseconds, this, kinds.newBranches);
+  }
+
+  get isExpecting(): boolean {
+    return this.expected > 0;
+  }
+
+  /** So many of them have been added. */
+  noteArrived(count: number): void {
+    this.expected = Math.max(0, this.expected - count);
   }
 
   expectNoMore(): void {

@@ -229,10 +229,7 @@ export class AnyviaNode {
       cluster: this.cluster,
       ports,
       send: (bytes, flow) => this.send(bytes, flow),
-      runRoute: (kind, name, context) => {
-        const result = this.#script.run(kind, name, context);
-        return typeof result === 'number' ? result : 1;
-      },
+      runRoute: (kind, name, context) => this.#script.run(kind, name, context),
       hasRoute: (kind, name) => this.#script.has(kind, name),
     });
     host.provide(transactionCore, { table: this.table, branches, claims: this.ownership });

@@ -26,7 +26,7 @@ export interface HostParts {
   readonly cluster: ClusterNode | null;
   readonly ports: NodePorts;
   send(bytes: Uint8Array, flow: Flow): void;
-  runRoute(kind: RouteKind, name: string, context: MessageContext): number;
+  runRoute(kind: RouteKind, name: string, context: MessageContext): number | Promise<number>;
   hasRoute(kind: RouteKind, name: string): boolean;
 }
 
@@ -99,7 +99,7 @@ export class NodeHost implements ModuleHost {
     return names.join(' ');
   }
 
-  runRoute(kind: RouteKind, name: string, context: MessageContext): number {
+  runRoute(kind: RouteKind, name: string, context: MessageContext): number | Promise<number> {
     return this.#parts.runRoute(kind, name, context);
   }
 

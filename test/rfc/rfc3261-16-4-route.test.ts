@@ -79,7 +79,31 @@ describe('RFC 3261 16.5 the target set', () => {
   });
 });
 
+describe('RFC 3261 16.5 the target set, once each', () => {
+  it('a target that is there already is not added', () => {
+    const call = new ScriptCall(`route {
+      append_branch("sip:bob@10.0.0.7"); append_branch("sip:bob@10.0.0.8"); append_branch("SIP:bob@10.0.0.7"); t_relay();
+    }`);
+    const sent = names(call.sendTo('sip:bob@10.0.0.8', 'OPTIONS'));
+    expect(sent).toEqual(['OPTIONS 10.0.0.8:5060', 'OPTIONS 10.0.0.7:5060']);
+  });
+});
+
 describe('RFC 3261 16.6 request forwarding', () => {
+  it('step 1: body, unknown header fields and their order go on as they came', () => {
+    const text =
+      'MESSAGE sip:bob@10.0.0.8 SIP/2.0\r\nX-First:1\r\nVia: SIP/2.0/UDP 10.0.0.9:5070;branch=z9hG4bKa\r\n' +
+      'x-odd:  a ;b\r\n  folded\r\nMax-Forwards: 70\r\nMax-Breadth: 9\r\nf: <sip:a@b>;tag=1\r\nt: <sip:c@d>\r\n' +
+      'X-First:2\r\ni: x\r\nCSeq: 1 MESSAGE\r\nl: 5\r\n\r\n\x00\xff\r\n!';
+    const call = new ScriptCall('route { t_relay(); }');
+    const [sent] = call.receive(text, '10.0.0.9:5070');
+    const ours = sent!.text.split('\r\n')[1]!;
+    const expected = text
+      .replace('SIP/2.0\r\n', `SIP/2.0\r\n${ours}\r\n`)
+      .replace('Max-Forwards: 70', 'Max-Forwards: 69');
+    expect(sent!.text).toBe(expected);
+  });
+
   it('step 4: Record-Route is a SIP URI with lr that leads here', () => {
     const call = new ScriptCall('route { record_route(); t_relay(, "udp:10.0.0.8:5060"); }');
     const sent = readSent(only(call.send('INVITE'), 'INVITE'));

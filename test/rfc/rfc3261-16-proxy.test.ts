@@ -219,6 +219,21 @@ describe('RFC 3261 16.7 response processing', () => {
     expect(of('proxyAuthenticate')).toEqual(['Digest realm="two"']);
   });
 
+  it('step 8: a To without a tag stays without one', () => {
+    const bench = new ProxyBench();
+    const text = answer(bench.fork(), 486, 'gone').text.replace(';tag=gone', '');
+    bench.deliver(message(text));
+    expect(bench.takeUpstream().at(-1)!.message.toTag).toBe('');
+  });
+
+  it('step 9: what a response says goes on as it came, but for our Via', () => {
+    const bench = new ProxyBench();
+    const response = answer(bench.fork(), 183, 'b', 'X-Odd:  a\t b \r\nRequire : 100rel\r\n');
+    bench.deliver(response);
+    const [, ...lines] = response.text.split('\r\n');
+    expect(bench.takeUpstream()[0]!.message.text.split('\r\n').slice(1)).toEqual(lines.slice(1));
+  });
+
   it('step 10: the ACK to a failure is our own, downstream and upstream', () => {
     const bench = new ProxyBench();
     bench.answer(bench.fork(), 486);

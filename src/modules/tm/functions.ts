@@ -98,8 +98,17 @@ const newTransaction: Declaration = {
   name: 't_newtran',
   routes: ['request'],
   arguments: [],
-  help: 'Creates the transaction now, so that retransmissions are absorbed from here on.',
-  call: (module, context) => (module.transaction(context) === null ? -1 : 1),
+  help:
+    'Creates the transaction now, so that retransmissions are absorbed from here on. An INVITE that the script then ' +
+    'holds back for more than 200 ms is answered 100 (auto_100trying).',
+  call: (module, context) => {
+    const transaction = module.transaction(context);
+    if (transaction === null) return -1;
+    const { proxy, server } = transaction;
+    if (module.parameters.automaticTrying && server.lastStatus === 0)
+      proxy.waiting.startTrying(module.host.clock.monotonic(), server.isInvite, module.core.table.settings);
+    return 1;
+  },
 };
 
 const checkTransaction: Declaration = {
@@ -229,7 +238,8 @@ const waitForNewBranches: Declaration = {
   call: (module, context, count: number | null) => {
     const transaction = module.transaction(context);
     if (transaction === null) return -1;
-    transaction.proxy.expectBranches(module.host.clock.monotonic(), count ?? Infinity);
+    const { waiting, settings } = transaction.proxy;
+    waiting.expect(module.host.clock.monotonic(), count ?? Infinity, settings.timerC);
     return 1;
   },
 };

@@ -10,6 +10,7 @@ import { forwardRequestStatelessly } from '#proxy/stateless.ts';
 import type { MessageEdits } from '#sip/edits.ts';
 import { bracketed } from '#sip/host-port.ts';
 import { toBytes } from '#sip/serialize.ts';
+import { equalUris } from '#sip/uri.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import type { Flow, LocalSocket } from '#util/socket-address.ts';
 
@@ -63,7 +64,7 @@ export function injectBranches(
 ): number {
   const results = takeBranches(context).map((branch) => relayBranch(module, transaction, context, branch));
   const added = results.filter((result) => result === relayResult.relayed).length;
-  transaction.proxy.noteArrived(added);
+  transaction.proxy.waiting.noteArrived(added);
   return added > 0 ? 1 : -1;
 }
 
@@ -77,7 +78,17 @@ function takeBranches(context: MessageContext): AdditionalBranch[] {
     flags: context.branchFlags,
     socket: context.sendSocket,
   };
-  return [first, ...context.branches.splice(0)];
+  if (context.branches.length === 0) return [first];
+  const targets = [first];
+  // RFC 3261 16.5: nobody is asked twice.
+  for (const branch of context.branches.splice(0))
+    if (!targets.some((target) => isSameTarget(target, branch))) targets.push(branch);
+  return targets;
+}
+
+function isSameTarget(a: AdditionalBranch, b: AdditionalBranch): boolean {
+  if (a.destinationUri !== b.destinationUri || a.path !== b.path || a.socket !== b.socket) return false;
+  return equalUris(a.requestUri, b.requestUri);
 }
 
 function relayBranch(
@@ -109,7 +120,7 @@ function prepareBranch(
   changed.branchIndex = transaction.proxy.branches.length;
   const armed = transaction.replyRoute;
   transaction.replyRoute = '';
-  module.host.runRoute('branch', transaction.branchRoute, changed);
+  void module.host.runRoute('branch', transaction.branchRoute, changed);
   // t_on_reply inside a branch route is about this branch alone.
   const replyRoute = transaction.replyRoute;
   transaction.replyRoute = armed;
@@ -178,11 +189,13 @@ function startBranch(
   const now = module.host.clock.monotonic();
   for (const hook of module.host.hooks.beforeRequestSent) hook(context, edits, now);
   const route = branch.path === '' ? '' : `Route: ${branch.path}\r\n`;
+  const { requestUri } = state;
+  const incoming = context.source.socket;
   const started = transaction.proxy.addBranch(now, {
-    requestUri: state.requestUri,
+    requestUri,
     flow,
     edits,
-    headers: recordRouteHeaders(recordRoute, context.source.socket, flow.socket) + route,
+    headers: recordRouteHeaders({ record: recordRoute, incoming, out: flow.socket, requestUri }) + route,
     commonHeaders: transaction.commonHeaders,
     tag: state,
     minor: (state.flags & module.minorFlag) !== 0,
@@ -212,7 +225,7 @@ function answerUnroutable(
   transaction: ScriptTransaction,
 ): void {
   if (transaction.resolving > 0 || transaction.server.lastStatus >= 200) return;
-  if (transaction.proxy.branches.length > 0 || transaction.proxy.isExpecting) return;
+  if (transaction.proxy.branches.length > 0 || transaction.proxy.waiting.isExpecting) return;
   module.reply(context, 478, 'Unresolvable destination');
 }
 
@@ -273,29 +286,32 @@ function firstPathUri(path: string): string | null {
   return start === -1 || end === -1 ? null : path.slice(start + 1, end);
 }
 
-/** RFC 3261 16.6 step 4; two entries with `r2=on` when the request changes sockets on its way through. */
-function recordRouteHeaders(record: RecordRoute | null, incoming: LocalSocket, out: LocalSocket): string {
+interface RecordRouteParts {
+  readonly record: RecordRoute | null;
+  readonly incoming: LocalSocket;
+  readonly out: LocalSocket;
+  readonly requestUri: string;
+}
+
+/**
+ * RFC 3261 16.6 step 4; two entries with `r2=on` when the request changes sockets on its way through. What goes to a
+ * SIPS URI is recorded as SIPS.
+ */
+function recordRouteHeaders({ record, incoming, out, requestUri }: RecordRouteParts): string {
   if (record === null) return '';
   const parameters = record.parameters.join('');
-  const user = record.user === '' ? '' : `${record.user}@`;
+  const scheme = requestUri.startsWith('sips:') ? 'sips' : 'sip';
+  const lead = `Record-Route: <${scheme}:${record.user === '' ? '' : `${record.user}@`}`;
+  const line = (host: string, between: string): string => `${lead}${host};lr${between}${parameters}>\r\n`;
   const { preset, secondPreset } = record;
-  if (preset !== null && secondPreset !== null)
-    return (
-      recordRoute(user, preset, `;r2=on${parameters}`) +
-      recordRoute(user, secondPreset, `;r2=on${parameters}`)
-    );
-  if (preset !== null) return recordRoute(user, preset, parameters);
-  if (incoming === out) return recordRoute(user, hostOf(out), parameters);
-  return (
-    recordRoute(user, hostOf(out), `;r2=on${parameters}`) +
-    recordRoute(user, hostOf(incoming), `;r2=on${parameters}`)
-  );
+  if (preset !== null && secondPreset !== null) return line(preset, ';r2=on') + line(secondPreset, ';r2=on');
+  if (preset !== null) return line(preset, '');
+  if (incoming === out) return line(hostOf(out), '');
+  return line(hostOf(out), ';r2=on') + line(hostOf(incoming), ';r2=on');
 }
 
-function recordRoute(user: string, host: string, parameters: string): string {
-  return `Record-Route: <sip:${user}${host};lr${parameters}>\r\n`;
-}
-
-function hostOf({ advertisedAddress, advertisedPort }: LocalSocket): string {
-  return `${bracketed(advertisedAddress)}:${advertisedPort}`;
+/** With the transport, unless that is the one that everybody has. */
+function hostOf({ advertisedAddress, advertisedPort, protocol }: LocalSocket): string {
+  const transport = protocol === 'tcp' ? ';transport=tcp' : '';
+  return `${bracketed(advertisedAddress)}:${advertisedPort}${transport}`;
 }

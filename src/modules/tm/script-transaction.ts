@@ -84,8 +84,9 @@ export class ScriptTransaction implements ProxyUser {
     const route = state.replyRoute === '' ? this.replyRoute : state.replyRoute;
     if (route === '' && !module.hasGlobalReplyRoute) return 'forward';
     const context = this.#replyContext(branch, reply, state);
-    if (module.hasGlobalReplyRoute) module.host.runRoute('onreply', '', context);
-    if (route !== '' && !context.dropped) module.host.runRoute('onreply', route, context);
+    // A reply is not kept waiting: what the route does after such a call changes it no more.
+    if (module.hasGlobalReplyRoute) void module.host.runRoute('onreply', '', context);
+    if (route !== '' && !context.dropped) void module.host.runRoute('onreply', route, context);
     if (context.changedStatus !== 0) this.#changeStatus(state, reply, context);
     return context.dropped && status < 200 ? 'drop' : 'forward';
   }
@@ -109,10 +110,31 @@ export class ScriptTransaction implements ProxyUser {
     this.failureRoute = '';
     const context = this.#failureContext(branch, this.#pickedReply(branch, status));
     const branchesBefore = this.proxy.branches.length;
-    this.#module.host.runRoute('failure', route, context);
+    const result = this.#module.host.runRoute('failure', route, context);
+    if (typeof result !== 'number') {
+      this.#awaitRoute(result, branchesBefore);
+      return 'continue';
+    }
     const answered = this.server.lastStatus >= 200;
     const wentOn = answered || this.proxy.branches.length > branchesBefore || this.resolving > 0;
-    return wentOn || this.proxy.isExpecting ? 'continue' : 'forward';
+    return wentOn || this.proxy.waiting.isExpecting ? 'continue' : 'forward';
+  }
+
+  /** The failure route waits for something: the caller gets no answer before it is through. */
+  #awaitRoute(result: Promise<number>, branchesBefore: number): void {
+    const { host } = this.#module;
+    this.resolving++;
+    const finish = (): void => {
+      this.resolving--;
+      if (this.ended) return;
+      // It added nothing: the best answer goes to the caller, and no further route asks what to do.
+      if (this.proxy.branches.length === branchesBefore && this.resolving === 0) this.failureRoute = '';
+      this.proxy.conclude(host.clock.monotonic());
+    };
+    result.then(finish, (error: unknown) => {
+      host.log.error('a failure route ended because of an error', { error: String(error) });
+      finish();
+    });
   }
 
   /**

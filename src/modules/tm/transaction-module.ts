@@ -201,7 +201,7 @@ export class TransactionModule implements TransactionService {
   #endUnanswered(context: MessageContext): void {
     const transaction = context.transaction as ScriptTransaction | null;
     if (transaction === null || transaction.resolving > 0 || transaction.proxy.branches.length > 0) return;
-    if (transaction.proxy.isExpecting) return;
+    if (transaction.proxy.waiting.isExpecting) return;
     if (transaction.server.lastStatus < 200) this.reply(context, 500, reasonPhrase(500));
   }
 

@@ -1,6 +1,6 @@
 /** What scripts do with transactions: the functions, variables and parameters of tm, on a whole node. */
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { headerNames } from '#sip/header-name.ts';
 import { readSent, type SentDatagram } from '../../support/node-harness.ts';
 import { callerAddress, names, only, ScriptCall } from '../../support/script-call.ts';
@@ -139,6 +139,44 @@ describe('failure_route', () => {
     const open = new ScriptCall(`modparam("tm", "disable_6xx_block", 1)\n${script}`);
     const loose = open.answer(only(open.send('INVITE'), 'INVITE'), 603);
     expect(names(loose)).toEqual([`ACK ${bob}`, `INVITE ${carol}`]);
+  });
+});
+
+describe('a failure route that waits', () => {
+  const script = `loadmodule "tm.so"\nloadmodule "cfgutils.so"
+    route { ${toBob} t_on_failure("f"); t_relay(); }
+    failure_route[f] { async(usleep(5000), later); }`;
+
+  it('holds the answer back, and may relay when it goes on', async () => {
+    const call = new ScriptCall(`${script} route[later] { $ru = "sip:carol@10.0.0.7"; t_relay(); }`);
+    const sent = only(call.send('INVITE'), 'INVITE');
+    expect(names(call.answer(sent, 486))).toEqual([`ACK ${bob}`]);
+    await vi.waitFor(() => expect(names(call.take())).toEqual([`INVITE ${carol}`]));
+  });
+
+  it('that adds nothing lets the best answer go', async () => {
+    const call = new ScriptCall(`${script} route[later] { return; }`);
+    call.answer(only(call.send('INVITE'), 'INVITE'), 486);
+    await vi.waitFor(() => expect(names(call.take())).toEqual([`486 ${callerAddress}`]));
+  });
+});
+
+describe('a script that holds an INVITE back', () => {
+  it('RFC 3261 17.2.1: lets the caller know with a 100 after 200 ms', () => {
+    const call = new ScriptCall(`route { t_newtran(); t_wait_for_new_branches(); }`);
+    expect(call.send('INVITE')).toEqual([]);
+    call.advance(199);
+    expect(call.take()).toEqual([]);
+    call.advance(1);
+    expect(names(call.take())).toEqual([`100 ${callerAddress}`]);
+  });
+
+  it('says nothing by itself with auto_100trying 0', () => {
+    const call = new ScriptCall(`modparam("tm", "auto_100trying", 0)
+      route { t_newtran(); t_wait_for_new_branches(); }`);
+    call.send('INVITE');
+    call.advance(1000);
+    expect(call.take()).toEqual([]);
   });
 });
 
@@ -388,6 +426,12 @@ describe('record_route in branches', () => {
       branch_route[b] { if ($rU == "carol") record_route(); }`);
     const sent = call.send('INVITE').slice(1);
     expect(sent.map((one) => readSent(one).values(headerNames.recordRoute).length)).toEqual([0, 1]);
+  });
+
+  it('of a request to a SIPS URI is a SIPS URI (RFC 3261 16.6 step 4)', () => {
+    const call = new ScriptCall('route { record_route(); t_relay(, "udp:10.0.0.8:5060"); }');
+    const sent = readSent(only(call.sendTo('sips:bob@example.org', 'INVITE'), 'INVITE'));
+    expect(sent.values(headerNames.recordRoute)).toEqual(['<sips:10.0.0.1:5060;lr;ftag=f1>']);
   });
 
   it('record_route_preset with two hosts writes both, the first on top', () => {

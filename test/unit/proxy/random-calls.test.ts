@@ -132,7 +132,7 @@ class RandomCall {
     else if (kind === 'error')
       bench.table.onTransportError(bench.now, { ...callee, port: callee.port + index });
     else if (kind === 'ack') bench.acknowledge();
-    else if (kind === 'expect') context.expectBranches(bench.now, index + 1);
+    else if (kind === 'expect') context.waiting.expect(bench.now, index + 1, context.settings.timerC);
     else if (kind === 'expectNoMore') context.expectNoMore(bench.now);
     else if (kind === 'cancelBranch' && context.branches[index] !== undefined)
       context.cancelBranch(bench.now, context.branches[index]);
