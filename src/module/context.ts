@@ -47,6 +47,8 @@ export class MessageContext {
   readonly reply: SipMessage | null;
   /** Where `message` came from and on which socket. For a relayed datagram: those of the node that received it. */
   readonly source: Flow;
+  /** Where `request` came from: in onreply routes not where the reply did. */
+  readonly requestSource: Flow;
   /** Node that received the datagram when a peer relayed it to us, else 0. */
   readonly receivedBy: number;
   routeKind: RouteKind;
@@ -115,6 +117,7 @@ export class MessageContext {
       request?: SipMessage;
       reply?: SipMessage;
       receivedBy?: number;
+      requestSource?: Flow;
       attributes?: AttributeValues;
     } = {},
   ) {
@@ -122,6 +125,7 @@ export class MessageContext {
     this.request = options.request ?? message;
     this.reply = options.reply ?? null;
     this.source = source;
+    this.requestSource = options.requestSource ?? source;
     this.receivedBy = options.receivedBy ?? 0;
     this.routeKind = routeKind;
     this.requestUri = this.request.requestUri;

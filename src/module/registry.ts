@@ -128,12 +128,14 @@ export class ModuleRegistry implements ScriptEnvironment {
   }
 
   otherMessage(frame: ScriptFrame, which: 'request' | 'reply'): ScriptFrame | null {
-    const context = frame as ScriptFrame & Pick<MessageContext, 'message' | 'request' | 'reply'>;
+    const context = frame as ScriptFrame &
+      Pick<MessageContext, 'message' | 'request' | 'reply' | 'source' | 'requestSource'>;
     const message = context[which];
     if (message === null) return null;
     if (message === context.message) return frame;
     // All the rest is read through the original; variables are only read by it.
-    return Object.create(frame, { message: { value: message } }) as ScriptFrame;
+    const source = which === 'request' ? context.requestSource : context.source;
+    return Object.create(frame, { message: { value: message }, source: { value: source } }) as ScriptFrame;
   }
 
   reportBroken(error: unknown): void {

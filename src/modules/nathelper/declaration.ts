@@ -69,12 +69,12 @@ export const nathelper = defineModule<NatModule>({
     {
       name: 'nat_uac_test',
       routes,
-      arguments: [{ name: 'tests', kind: 'static', parse: parseNatFlags }],
+      arguments: [{ name: 'tests', kind: 'static', parse: parseNatFlags, dynamic: true }],
       help:
         'True when one of the tests holds. By name or number: private-contact 1, diff-ip-src-via 2, private-via 4, ' +
         'private-sdp 8, diff-port-src-via 16, diff-ip-src-contact 32, diff-port-src-contact 64, carrier-grade-nat 128.',
-      call: (_module, context, mask: number) =>
-        looksTranslated(context.message, context.source, mask) ? 1 : -1,
+      call: (_module, context, mask: number | null) =>
+        mask !== null && looksTranslated(context.message, context.source, mask) ? 1 : -1,
     },
     {
       name: 'fix_nated_contact',
@@ -109,7 +109,7 @@ export const nathelper = defineModule<NatModule>({
       name: 'fix_nated_sdp',
       routes,
       arguments: [
-        { name: 'changes', kind: 'static', parse: parseSdpFlags },
+        { name: 'changes', kind: 'static', parse: parseSdpFlags, dynamic: true },
         { name: 'ip', kind: 'string', optional: true },
         { name: 'lines', kind: 'string', optional: true },
       ],
@@ -117,9 +117,9 @@ export const nathelper = defineModule<NatModule>({
         'Changes the session description: add-dir-active 1, rewrite-media-ip 2, add-no-rtpproxy 4, ' +
         'rewrite-origin-ip 8, rewrite-null-ips 16; to this address or that of the sender. False without one.',
       call: (module, context, ...values: unknown[]) => {
-        const [mask, ip, lines] = values as [number, string | null, string | null];
+        const [mask, ip, lines] = values as [number | null, string | null, string | null];
         const body = currentBody(context);
-        if (!body.startsWith('v=')) return -1;
+        if (mask === null || !body.startsWith('v=')) return -1;
         const address = ip === null || ip === '' ? context.source.address : ip;
         const { noProxyLine } = module;
         replaceBody(context, repairSdp(body, { mask, address, noProxyLine, lines: lines ?? '' }));

@@ -56,13 +56,15 @@ function refuse(module: TransactionModule, refused: Failure): number {
   return relayResult.failed;
 }
 
-/** `t_inject_branches`: the branches of `context` join those that are under way. */
+/** `t_inject_branches`: the destinations of `context`, whatever message it is about, join those that are under way. */
 export function injectBranches(
   module: TransactionModule,
   context: MessageContext,
   transaction: ScriptTransaction,
 ): number {
-  const results = takeBranches(context).map((branch) => relayBranch(module, transaction, context, branch));
+  const isRequest = context.message === transaction.context.message;
+  const base = isRequest ? context : transaction.injectionContext();
+  const results = takeBranches(context).map((branch) => relayBranch(module, transaction, base, branch));
   const added = results.filter((result) => result === relayResult.relayed).length;
   transaction.proxy.waiting.noteArrived(added);
   return added > 0 ? 1 : -1;

@@ -193,6 +193,15 @@ export class ScriptTransaction implements ProxyUser {
     return context;
   }
 
+  /** The request as its own route left it, for branches that a route about another message adds. */
+  injectionContext(): MessageContext {
+    const { message, source, edits, sendSocket } = this.context;
+    const context = this.#derive('failure', message, { reply: null, source });
+    context.edits = edits.clone();
+    context.sendSocket = sendSocket;
+    return context;
+  }
+
   #replyContext(branch: ProxyBranch, reply: BranchReply, state: BranchState): MessageContext {
     const { response, source, edits } = reply;
     const context = this.#derive('onreply', response, { reply: response, source });
@@ -223,6 +232,7 @@ export class ScriptTransaction implements ProxyUser {
       request: original.message,
       ...(reply === null ? {} : { reply }),
       receivedBy: original.receivedBy,
+      requestSource: original.source,
       attributes: original.attributes,
     });
     context.transaction = this;

@@ -12,10 +12,10 @@ const toBob = '$ru = "sip:bob@10.0.0.8";';
 describe('onreply_route', () => {
   it('sees where the reply came from, in $si and $sp', () => {
     const call = new ScriptCall(
-      `route { ${toBob} t_on_reply("r"); t_relay(); } onreply_route[r] { xlog("$si:$sp $rs $rr $(<request>rm)"); }`,
+      `route { ${toBob} t_on_reply("r"); t_relay(); } onreply_route[r] { xlog("$si:$sp $rs $rr $(<request>rm) $(<request>si):$(<request>sp)"); }`,
     );
     call.answer(only(call.send('INVITE'), 'INVITE'), 183, { from: '10.0.0.88:6000', reason: 'Wait' });
-    expect(call.said()).toEqual(['10.0.0.88:6000 183 Wait INVITE']);
+    expect(call.said()).toEqual(['10.0.0.88:6000 183 Wait INVITE 10.0.0.9:5070']);
   });
 
   it('changes status and reason with change_reply_status', () => {
@@ -327,7 +327,7 @@ describe('t_add_hdrs', () => {
 describe('branches that come later', () => {
   const script = `
     route {
-      t_wait_for_new_branches(1); t_on_reply("r");
+      t_wait_for_new_branches(1); t_on_reply("r"); append_hf("X-Own: 1\\r\\n");
       if ($rU == "bob") { ${toBob} t_relay(); }
     }
     onreply_route[r] { if ($rs == 183) { $ru = "sip:carol@10.0.0.7"; t_inject_branches("msg", "cancel"); } }`;
