@@ -6,6 +6,7 @@
 import type { MessageContext } from '#module/context.ts';
 import type { MessageEdits } from '#sip/edits.ts';
 import type { SipMessage } from '#sip/message.ts';
+import type { SipUri } from '#sip/uri.ts';
 
 /** A response on its way to the caller. */
 export interface OutgoingReply {
@@ -30,6 +31,10 @@ export interface Hooks {
   readonly onEndToEndAck: ((context: MessageContext, now: number) => void)[];
   /** Own Route header consumed by `loose_route`: `parameters` is `;lr;ftag=…;did=…`. */
   readonly onLooseRoute: ((context: MessageContext, parameters: string, now: number) => void)[];
+  /** Own Route header consumed by `loose_route`, also one that no dialog brought (a Path of ours, RFC 3327). */
+  readonly onOwnRoute: ((context: MessageContext, route: SipUri) => void)[];
+  /** A response whose branch no transaction of this cluster made. True: it was for this module, and ends here. */
+  readonly onForeignReply: ((response: SipMessage, now: number) => boolean)[];
   /** The server transaction is over: no message of it will come any more. */
   readonly onTransactionEnd: ((context: MessageContext, now: number) => void)[];
 }
@@ -41,6 +46,8 @@ export function emptyHooks(): Hooks {
     beforeReplySent: [],
     onEndToEndAck: [],
     onLooseRoute: [],
+    onOwnRoute: [],
+    onForeignReply: [],
     onTransactionEnd: [],
   };
 }

@@ -13,6 +13,7 @@ import { dialog } from '#modules/dialog/declaration.ts';
 import { maxfwd } from '#modules/maxfwd/declaration.ts';
 import { nathelper } from '#modules/nathelper/declaration.ts';
 import { options } from '#modules/options/declaration.ts';
+import { path } from '#modules/path/declaration.ts';
 import { registrar } from '#modules/registrar/declaration.ts';
 import { rr } from '#modules/rr/declaration.ts';
 import { signaling } from '#modules/signaling/declaration.ts';
@@ -41,6 +42,7 @@ export const modules: readonly ModuleDeclaration[] = [
   dialog,
   usrloc,
   registrar,
+  path,
   statistics,
   avpops,
   acc,

@@ -12,6 +12,7 @@ import { withoutOwnMaddr } from '#proxy/preprocessing.ts';
 import type { Orphans } from '#server/orphans.ts';
 import type { Ownership } from '#server/ownership.ts';
 import type { Trace } from '#server/trace.ts';
+import { isKeepAlive, keepAliveAnswer } from '#sip/keep-alive.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { ParseFailure } from '#sip/parse-failure.ts';
 import { requestUriProblem } from '#sip/request-uri.ts';
@@ -95,7 +96,11 @@ export class Receiver {
 
   #dispatch(now: number, arrival: Arrival): void {
     const { bytes } = arrival;
-    if (isKeepAlive(bytes)) return;
+    if (isKeepAlive(bytes)) {
+      const answer = keepAliveAnswer(bytes, arrival.source);
+      if (answer !== null && arrival.receivedBy === 0) this.#parts.send(answer, arrival.source);
+      return;
+    }
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
     const message = parseMessage(text);
     if (isFailure(message)) {
@@ -115,6 +120,7 @@ export class Receiver {
     const branch = response.topVia.branch;
     const tag = branches.read(branch);
     if (tag === null) {
+      for (const hook of this.#parts.hooks.onForeignReply) if (hook(response, now)) return;
       this.#parts.orphans.foreignResponse(response);
       return;
     }
@@ -267,11 +273,4 @@ export class Receiver {
     });
     this.#parts.send(toBytes(text), replyFlow(request, source));
   }
-}
-
-/** RFC 5626 3.5.1 and common practice: CRLF, a NUL or blanks that only keep a NAT binding open. */
-function isKeepAlive(bytes: Uint8Array): boolean {
-  if (bytes.length > 4) return false;
-  for (const byte of bytes) if (byte !== 13 && byte !== 10 && byte !== 0 && byte !== 32) return false;
-  return true;
 }

@@ -1,6 +1,7 @@
 /** RFC 5626: flows that clients keep open, and keep-alives. */
 
 import { describe, expect, it } from 'vitest';
+import type { NodeHarness } from '../support/node-harness.ts';
 import { RegistrarBench } from '../support/registrar-bench.ts';
 
 const instance = '+sip.instance="<urn:uuid:00000000-0000-1000-8000-000A95A0E128>"';
@@ -82,5 +83,68 @@ describe('RFC 5626 6 registrar', () => {
     ];
     const sent = bench.harness.receive(`${lines.join('\r\n')}\r\n\r\n`, '10.0.0.8:5060');
     expect(sent.map((datagram) => datagram.to)).toEqual(['10.0.0.9:40000']);
+  });
+});
+
+describe('RFC 5626 3.5 keep-alives', () => {
+  const node = (): NodeHarness => new RegistrarBench().harness;
+
+  it('3.5.1: a double CRLF is answered with a single CRLF', () => {
+    expect(
+      node()
+        .receive('\r\n\r\n', '203.0.113.9:4000')
+        .map(({ text, to }) => [text, to]),
+    ).toEqual([['\r\n', '203.0.113.9:4000']]);
+  });
+
+  it.each(['\r\n', '\0\0\0\0', ' ', ''])('%j keeps an entry open and gets no answer', (bytes) => {
+    const harness = node();
+    expect(harness.receive(bytes)).toEqual([]);
+    expect(harness.statistic('core:err_requests')).toBe(0);
+  });
+
+  const transaction = Buffer.from('0102030405060708090a0b0c', 'hex');
+
+  function stun(type: number, body = Buffer.alloc(0), cookie = 0x2112a442): Buffer {
+    const head = Buffer.alloc(8);
+    head.writeUInt16BE(type, 0);
+    head.writeUInt16BE(body.length, 2);
+    head.writeUInt32BE(cookie, 4);
+    return Buffer.concat([head, transaction, body]);
+  }
+
+  it('3.5.2: a STUN binding request on the SIP port is answered with the address that was seen', () => {
+    const [answer] = node().receive(stun(1), '192.0.2.1:32853');
+    const bytes = Buffer.from(answer!.text, 'latin1');
+    expect(answer!.to).toBe('192.0.2.1:32853');
+    expect(bytes.subarray(0, 4).toString('hex')).toBe('0101000c');
+    expect(bytes.subarray(8, 20)).toEqual(transaction);
+    // RFC 5769 2.2 has this very address: XOR-MAPPED-ADDRESS a147 e112a643.
+    expect(bytes.subarray(20).toString('hex')).toBe('002000080001a147e112a643');
+  });
+
+  it('3.5.2: over IPv6 too', () => {
+    const harness = new RegistrarBench('save("location");', '', 'socket=udp:[2001:db8::1]:5060\n').harness;
+    const [answer] = harness.receive(stun(1), '[2001:db8:1234:5678:11:2233:4455:6677]:32853');
+    const bytes = Buffer.from(answer!.text, 'latin1');
+    expect(bytes.subarray(20, 28).toString('hex')).toBe('002000140002a147');
+    expect(bytes).toHaveLength(44);
+  });
+
+  it.each([
+    ['an indication', stun(0x11)],
+    ['a response', stun(0x101)],
+  ])('%s is not answered', (_name, bytes) => {
+    const harness = node();
+    expect(harness.receive(bytes)).toEqual([]);
+    expect(harness.statistic('core:err_requests')).toBe(0);
+  });
+
+  it('with another cookie or a wrong length it is no STUN, but unreadable', () => {
+    for (const bytes of [stun(1, Buffer.alloc(0), 1), Buffer.concat([stun(1), Buffer.alloc(3)])]) {
+      const harness = node();
+      expect(harness.receive(bytes)).toEqual([]);
+      expect(harness.statistic('core:err_requests')).toBe(1);
+    }
   });
 });

@@ -1,28 +1,27 @@
 /**
- * The module `nathelper`: finds out that a sender sits behind an address translator and repairs what he says.
- * Left out: pings that keep the translator's entry open.
+ * The module `nathelper`: finds out that a sender sits behind an address translator, repairs what he says, and pings
+ * registered contacts to keep the translator's entry open.
  */
 
 import { attributeName } from '#module/attribute-name.ts';
 import { currentBody, replaceBody } from '#module/body-edit.ts';
 import { defineModule, type ParameterDeclaration, type RouteKind } from '#module/define.ts';
 import { markContacts, rewriteContacts, senderUri } from '#modules/nathelper/contact-repair.ts';
+import { NatPings } from '#modules/nathelper/nat-pings.ts';
 import { looksTranslated, parseNatFlags } from '#modules/nathelper/nat-test.ts';
+import { pingParameters, readPingSettings } from '#modules/nathelper/ping-parameters.ts';
 import { parseSdpFlags, repairSdp } from '#modules/nathelper/sdp-repair.ts';
+import { Failure, isFailure } from '#util/failure.ts';
 
 interface NatModule {
   /** AVP that `fix_nated_register` fills, '' for none. */
   readonly receivedAttribute: string;
   readonly noProxyLine: string;
+  /** Null when the script wants none. */
+  readonly pings: NatPings | null;
 }
 
 const routes: readonly RouteKind[] = ['request', 'failure', 'onreply', 'branch', 'local'];
-const noPings = 'registered clients are not pinged: have them register often enough';
-
-function ignored(kind: 'integer' | 'string', names: readonly string[]): ParameterDeclaration[] {
-  return names.map((name) => ({ name, kind, default: null, ignored: noPings, help: noPings }));
-}
-
 const parameters: readonly ParameterDeclaration[] = [
   {
     name: 'received_avp',
@@ -36,29 +35,7 @@ const parameters: readonly ParameterDeclaration[] = [
     default: 'a=nortpproxy:yes',
     help: 'Line that tells media relays on the way that there is one already.',
   },
-  ...ignored('integer', [
-    'natping_interval',
-    'ping_nated_only',
-    'natping_partitions',
-    'natping_processes',
-    'natping_tcp',
-    'max_pings_lost',
-    'ping_threshold',
-    'cluster_id',
-    'remove_on_timeout',
-  ]),
-  ...ignored('string', [
-    'natping_socket',
-    'force_socket',
-    'sipping_bflag',
-    'sipping_from',
-    'sipping_method',
-    'sipping_ignore_rpl_codes',
-    'sipping_latency_flag',
-    'remove_on_timeout_bflag',
-    'cluster_sharing_tag',
-    'oldip_skip',
-  ]),
+  ...pingParameters,
 ];
 
 export const nathelper = defineModule<NatModule>({
@@ -127,8 +104,29 @@ export const nathelper = defineModule<NatModule>({
       },
     },
   ],
-  create: (_host, { received_avp, nortpproxy_str }) => ({
-    noProxyLine: String(nortpproxy_str),
-    receivedAttribute: received_avp === null ? '' : attributeName(String(received_avp)),
-  }),
+  statistics: ['pings_sent', 'pings_answered', 'pings_failed', 'contacts_removed'],
+  commands: [
+    {
+      name: 'nathelper:enable_ping',
+      aliases: ['nh_enable_ping'],
+      parameters: ['status?'],
+      help: '0 stops the pings of this node, 1 lets them go on; without a parameter tells which.',
+      run: ({ pings }, { status }) => {
+        if (pings === null) return new Failure('404', 'natping_interval is 0');
+        if (status === undefined) return { Status: pings.isEnabled ? 1 : 0 };
+        pings.isEnabled = Number(status) !== 0;
+        return 'OK';
+      },
+    },
+  ],
+  create: (host, values) => {
+    const settings = readPingSettings(host, values);
+    if (isFailure(settings)) return settings;
+    const { received_avp, nortpproxy_str } = values;
+    return {
+      noProxyLine: String(nortpproxy_str),
+      receivedAttribute: received_avp === null ? '' : attributeName(String(received_avp)),
+      pings: settings === null ? null : new NatPings(host, settings),
+    };
+  },
 });

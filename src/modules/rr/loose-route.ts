@@ -18,7 +18,9 @@ export function looseRoute(host: ModuleHost, context: MessageContext): boolean {
   const { message } = context;
   const line = message.find(headerNames.route);
   if (line === -1) return false;
-  const parameters = isOnlyOwn(host, message, line) ? removeOnly(context, line) : followRoutes(host, context);
+  const parameters = isOnlyOwn(host, message, line)
+    ? removeOnly(host, context, line)
+    : followRoutes(host, context);
   if (parameters === null) return false;
   context.routeParameters = parameters;
   const now = host.clock.monotonic();
@@ -34,8 +36,9 @@ function isOnlyOwn(host: ModuleHost, message: SipMessage, line: number): boolean
 }
 
 /** Gives the parameters of our Route; null when it was preloaded: ours alone, and no dialog. */
-function removeOnly(context: MessageContext, line: number): string | null {
+function removeOnly(host: ModuleHost, context: MessageContext, line: number): string | null {
   const { message, edits } = context;
+  for (const hook of host.hooks.onOwnRoute) hook(context, message.topRoute!);
   edits.remove(message.lineStart(line), message.lineEnd(line));
   return message.toTag === '' ? null : message.topRoute!.parameters;
 }
@@ -48,7 +51,10 @@ function followRoutes(host: ModuleHost, context: MessageContext): string | null 
   const strict = afterStrictRouter(host, context, routes);
   const own = routes.length === 0 ? 0 : countOwn(host, routes);
   const parameters = strict ?? (own === 0 ? '' : routes[0]!.uri!.parameters);
-  if (own > 0) removeFirst(message, context.edits, routes, own);
+  if (own > 0) {
+    for (const hook of host.hooks.onOwnRoute) hook(context, routes[0]!.uri!);
+    removeFirst(message, context.edits, routes, own);
+  }
   const left = routes.slice(own);
   if (left.length > 0) setNextHop(context, left);
   else if (message.toTag === '') return null;
