@@ -28,9 +28,8 @@ export function addressOfRecord(uri: string, rules: AddressRules): string | Fail
   const parsed = parseUri(uri);
   if (isFailure(parsed)) return new Failure('REGISTRAR_ADDRESS_INVALID', parsed.message);
   if (parsed.user === '' || parsed.scheme === 'tel') return invalid(uri, 'has no user part');
-  const unescaped = unescapeUri(parsed.user);
+  const unescaped = readable(unescapeUri(parsed.user));
   const user = rules.caseSensitive ? unescaped : unescaped.toLowerCase();
-  if (hasControl(user)) return invalid(uri, 'has a control character in its user part');
   let host = parsed.host.toLowerCase();
   const { realmPrefix } = rules;
   if (realmPrefix !== '' && host.startsWith(realmPrefix)) host = host.slice(realmPrefix.length);
@@ -49,9 +48,18 @@ function tooLong(part: string, charactersMax: number): Failure {
   return new Failure('REGISTRAR_ADDRESS_INVALID', `the ${part} is longer than ${charactersMax} characters`);
 }
 
-function hasControl(text: string): boolean {
-  for (let position = 0; position < text.length; position++) if (text.charCodeAt(position) < 32) return true;
-  return false;
+/**
+ * Control characters, which a user part may hold (RFC 4475 3.1.1.4), stand escaped in the key: it goes into logs and
+ * databases. So does the percent sign, or two users could share a key.
+ */
+function readable(user: string): string {
+  let text = '';
+  for (const character of user) {
+    const code = character.charCodeAt(0);
+    const isPlain = code > 31 && code !== 127 && character !== '%';
+    text += isPlain ? character : `%${code.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return text;
 }
 
 /** One table holds the addresses of all tables that scripts name: those of the default one stand there as they are. */

@@ -39,11 +39,12 @@ export class Via {
 
 /** One Via value; null when it cannot be read. */
 export function parseVia(value: string): Via | null {
-  // SIP/2.0/UDP host:port;parameters — blanks are allowed around the slashes (RFC 4475 3.1.1.1).
+  // SIP/2.0/UDP host:port;parameters — blanks are allowed around the slashes (RFC 4475 3.1.1.1). A Via of another
+  // version (3.1.2.16) is read, or the request that has it could not be answered.
   let start: number;
   if (value.startsWith('SIP/2.0/')) start = 8;
   else {
-    const lead = /^SIP\s*\/\s*2\.0\s*\/\s*/i.exec(value);
+    const lead = /^SIP\s*\/\s*\d{1,3}\.\d{1,3}\s*\/\s*/i.exec(value);
     if (lead === null) return null;
     start = lead[0].length;
   }
