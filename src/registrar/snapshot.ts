@@ -15,7 +15,7 @@ export interface SnapshotPort {
 }
 
 /** A cluster in which every node begins at once: after this time nobody is waited for. */
-const donorMilliseconds = 3000;
+const donorMilliseconds = 2000;
 /** A piece is a few milliseconds of work. */
 const pieceMilliseconds = 2000;
 
