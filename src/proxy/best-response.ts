@@ -11,7 +11,7 @@ const informative = [401, 407, 415, 420, 484];
 export function bestBranch(branches: readonly ProxyBranch[]): ProxyBranch | null {
   let best: ProxyBranch | null = null;
   for (const branch of branches) {
-    if (branch.pending) continue;
+    if (branch.pending || branch.isSuperseded) continue;
     if (best === null || rank(branch.status) < rank(best.status)) best = branch;
   }
   return best;

@@ -1,9 +1,10 @@
 /** The CANCEL that arrives (RFC 3261 9.2) and what the CANCELs that leave say (RFC 3326). */
 
-import type { SipMessage } from '#sip/message.ts';
+import { parseMessage, type SipMessage } from '#sip/message.ts';
+import { buildCancel } from '#sip/request.ts';
 import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
-import type { ClientUser } from '#transaction/client-transaction.ts';
+import type { ClientTransaction, ClientUser } from '#transaction/client-transaction.ts';
 import type { ServerUser } from '#transaction/server-transaction.ts';
 import type { TransactionTable } from '#transaction/table.ts';
 import { isFailure } from '#util/failure.ts';
@@ -13,7 +14,7 @@ import type { Flow } from '#util/socket-address.ts';
 export const completedElsewhere = 'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n';
 
 /** For a CANCEL of ours: its answer decides nothing. */
-export const silentClient: ClientUser = {
+const silentClient: ClientUser = {
   onResponse: () => {},
   onTimeout: () => {},
   onTransportError: () => {},
@@ -39,6 +40,18 @@ export function acceptCancel(
   const server = known ?? table.createServer(now, cancel, source, silentServer);
   // No room to remember the CANCEL: it is obeyed all the same, and answered when it is repeated.
   if (!isFailure(server)) server.respond(now, 200, toBytes(answer));
+}
+
+/** RFC 3261 9.1: the CANCEL of a branch, with the header lines that its `cancelHeaders` hold. */
+export function sendCancel(
+  now: number,
+  table: TransactionTable,
+  { client, cancelHeaders }: { readonly client: ClientTransaction; readonly cancelHeaders: string },
+): void {
+  const sent = parseMessage(client.text!);
+  // A script may have put in a header line that is none: then nobody downstream could read the request either.
+  if (isFailure(sent)) return;
+  table.startCancel(now, client, buildCancel(sent, client.commonHeaders + cancelHeaders), silentClient);
 }
 
 /** The Reason header lines of a request, as they stand. */

@@ -6,6 +6,7 @@
 import type { MessageEdits } from '#sip/edits.ts';
 import type { SipMessage } from '#sip/message.ts';
 import type { ClientTransaction, ClientUser } from '#transaction/client-transaction.ts';
+import type { BranchDescription } from '#transaction/server-transaction.ts';
 import type { Flow } from '#util/socket-address.ts';
 import type { Timer, TimerTarget } from '#util/timer-queue.ts';
 
@@ -26,6 +27,14 @@ export interface ProxyTarget extends BranchTarget {
   readonly headers: string;
   /** Header lines that all requests to this place carry, the ACK to a failure and a CANCEL too. */
   readonly commonHeaders?: string;
+  /** Where to go next when `flow` cannot be reached or cannot serve (RFC 3263 4.3), in this order. */
+  readonly alternatives?: readonly Flow[];
+}
+
+/** What is needed to try the next address of the same target; null when there is none. */
+export function spareTarget(target: ProxyTarget): ProxyTarget | null {
+  const [flow, ...alternatives] = target.alternatives ?? [];
+  return flow === undefined ? null : { ...target, flow, alternatives, edits: target.edits.clone() };
 }
 
 export interface BranchOwner {
@@ -48,8 +57,13 @@ export class ProxyBranch implements TimerTarget, ClientUser {
   provisional = false;
   /** RFC 5393 5: its part of Max-Breadth; 0 when it has given that back. */
   breadth = 0;
+  /** The next address of the same target. */
+  spare: ProxyTarget | null = null;
+  /** Another took over when this one could not be reached: this one counts no more. */
+  isSuperseded = false;
   /** RFC 3261 9.1: a CANCEL waits for the first provisional response. */
   cancel: 'none' | 'wanted' | 'sent' = 'none';
+  cancelHeaders = '';
   /** Timer C expired: whatever failure its CANCEL brings counts as 408. */
   timedOut = false;
   /** Timer C, or the wait for the answer to a CANCEL. */
@@ -64,6 +78,17 @@ export class ProxyBranch implements TimerTarget, ClientUser {
 
   get pending(): boolean {
     return this.status === 0;
+  }
+
+  describe(): BranchDescription {
+    const { address, port } = this.target.flow;
+    return {
+      index: this.index,
+      destination: `${address}:${port}`,
+      state: this.client === null ? '' : this.client.state,
+      status: this.status,
+      cancelled: this.cancel !== 'none',
+    };
   }
 
   onTimer(_kind: number, now: number): void {

@@ -6,18 +6,15 @@
  * Left out: recursion on 3xx, which is the script's affair (module uac_redirect).
  */
 
+import { Admission } from '#proxy/admission.ts';
 import { addChallenges, bestBranch } from '#proxy/best-response.ts';
-import { BreadthBudget, receivedBreadth } from '#proxy/breadth.ts';
-import { acceptCancel, completedElsewhere, reasonLines, silentClient } from '#proxy/cancellation.ts';
+import { acceptCancel, completedElsewhere, reasonLines, sendCancel } from '#proxy/cancellation.ts';
 import { forwardedRequest, hasNextVia, removeTopVia } from '#proxy/forwarding.ts';
-import { routingHash } from '#proxy/loop-detection.ts';
-import { type BranchOwner, ProxyBranch, type ProxyTarget } from '#proxy/proxy-branch.ts';
+import { type BranchOwner, ProxyBranch, type ProxyTarget, spareTarget } from '#proxy/proxy-branch.ts';
 import type { BranchReply, LocalReply, ProxySettings, ProxyUser } from '#proxy/proxy-user.ts';
-import { refusalOf } from '#proxy/validation.ts';
 import { Waiting, type WaitingOwner } from '#proxy/waiting.ts';
 import { MessageEdits } from '#sip/edits.ts';
-import { parseMessage, type SipMessage } from '#sip/message.ts';
-import { buildCancel } from '#sip/request.ts';
+import type { SipMessage } from '#sip/message.ts';
 import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';
@@ -47,12 +44,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   #cancelled = false;
   /** A peer owns the request after all: nothing but a 2xx goes upstream any more. */
   #withdrawn = false;
-  #cancelHeaders = '';
-  #isValidated = false;
-  /** RFC 5393 4.2 */
-  #routingHash = 0;
-  /** Made with the first branch: answers of our own need none. */
-  #breadth: BreadthBudget | null = null;
+  #admission: Admission | null = null;
   readonly waiting: Waiting;
 
   private constructor(table: TransactionTable, user: ProxyUser, settings: ProxySettings) {
@@ -88,27 +80,23 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
    * `requestUri` and `edits` are the script's.
    */
   validate(now: number, requestUri: string, edits: MessageEdits): Failure | null {
-    if (this.#isValidated) return null;
-    this.#isValidated = true;
-    const { request, source } = this.server;
-    this.#routingHash = routingHash(request, source);
-    const { branches } = this.#table;
-    const refusal = refusalOf(request, requestUri, edits, {
-      loops: this.settings.detectLoops ? { hash: this.#routingHash, branches } : null,
-      understoodOptions: this.settings.understoodOptions,
-    });
+    const refusal = this.#admit().refusal(requestUri, edits, this.settings, this.#table.branches);
     if (refusal === null) return null;
-    this.#replyLocally(now, refusal.status, refusal.headers);
-    return new Failure(
-      'PROXY_REQUEST_REFUSED',
-      `${request.method} ${request.callId}: ${refusal.status} ${reasonPhrase(refusal.status)} (RFC 3261 16.3)`,
-    );
+    const { status, headers } = refusal;
+    this.#replyLocally(now, status, headers);
+    const { method, callId } = this.server.request;
+    const reason = `${status} ${reasonPhrase(status)}`;
+    return new Failure('PROXY_REQUEST_REFUSED', `${method} ${callId}: ${reason} (RFC 3261 16.3)`);
+  }
+
+  #admit(): Admission {
+    this.#admission ??= new Admission(this.server.request, this.server.source);
+    return this.#admission;
   }
 
   /** RFC 5393 5.3.3: so many branches are to come together; when Max-Breadth forbids it, the caller gets 440. */
   announce(now: number, branches: number): Failure | null {
-    this.#breadth ??= new BreadthBudget(receivedBreadth(this.server.request));
-    if (this.#breadth.announce(branches + Math.min(this.waiting.expected, 1))) return null;
+    if (this.#admit().breadth.announce(branches + Math.min(this.waiting.expected, 1))) return null;
     return this.#refuseBreadth(now);
   }
 
@@ -125,23 +113,49 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   addBranch(now: number, target: ProxyTarget): ProxyBranch | Failure {
     const refused = this.#refuse() ?? this.validate(now, target.requestUri, target.edits);
     if (refused !== null) return refused;
-    this.#breadth ??= new BreadthBudget(receivedBreadth(this.server.request));
-    const breadth = this.#breadth.take();
+    const breadth = this.#admit().breadth.take();
     if (breadth === 0) return this.#refuseBreadth(now);
-    const slot = this.#table.reserveClient(this.branches.length, this.#routingHash);
-    if (isFailure(slot)) {
-      this.#breadth.giveBack(breadth);
-      return slot;
-    }
+    const branch = this.#startBranch(now, target, breadth);
+    if (isFailure(branch)) this.#admit().breadth.giveBack(breadth);
+    return branch;
+  }
+
+  #startBranch(now: number, target: ProxyTarget, breadth: number): ProxyBranch | Failure {
+    const slot = this.#table.reserveClient(this.branches.length, this.#admit().routingHash);
+    if (isFailure(slot)) return slot;
     const branch = new ProxyBranch(this.branches.length, target, this);
     branch.breadth = breadth;
     this.#start(now, branch, slot, target);
     return branch;
   }
 
+  /**
+   * RFC 3263 4.3: the place could not be reached, or said that it cannot serve: the same request goes to the next
+   * address of the same target, as a branch of its own. False when there is none, or the caller has gone.
+   */
+  #failOver(now: number, branch: ProxyBranch, status: number): boolean {
+    const { spare } = branch;
+    branch.spare = null;
+    // 408: only when nothing was heard at all. One that rang has been reached.
+    const isUnserved = status === 503 || (status === 408 && !branch.provisional);
+    if (spare === null || !isUnserved || this.isOver || branch.cancel !== 'none') return false;
+    const { breadth } = branch;
+    branch.breadth = 0;
+    // Settled before the next one starts: a transport in memory may fail it at once.
+    branch.isSuperseded = true;
+    this.#settle(branch, status);
+    this.#table.counters.failover_requests++;
+    if (!isFailure(this.#startBranch(now, spare, breadth))) return true;
+    branch.isSuperseded = false;
+    this.#admit().breadth.giveBack(breadth);
+    return false;
+  }
+
   #start(now: number, branch: ProxyBranch, slot: ClientSlot, target: ProxyTarget): void {
     const { request, source } = this.server;
     const { commonHeaders = '' } = target;
+    // Before the branch's own changes are added to the edits.
+    branch.spare = spareTarget(target);
     const text = forwardedRequest(request, {
       ...target,
       headers: target.headers + commonHeaders,
@@ -188,14 +202,12 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
 
   /** CANCEL to every pending branch (16.10); those that answered nothing yet get theirs with the first 1xx. */
   cancel(now: number, headers = '', except: ProxyBranch | null = null): void {
-    this.#cancelHeaders = headers;
-    for (const branch of this.branches) if (branch !== except) this.#cancelBranch(now, branch);
+    for (const branch of this.branches) if (branch !== except) this.#cancelBranch(now, branch, headers);
   }
 
   /** CANCEL to one branch, when it is pending. */
   cancelBranch(now: number, branch: ProxyBranch): void {
-    this.#cancelHeaders = '';
-    this.#cancelBranch(now, branch);
+    this.#cancelBranch(now, branch, '');
   }
 
   /**
@@ -222,10 +234,11 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     this.server.abandon(now);
   }
 
-  #cancelBranch(now: number, branch: ProxyBranch): void {
+  #cancelBranch(now: number, branch: ProxyBranch, headers: string): void {
     if (!branch.pending || branch.cancel === 'sent' || branch.client === null) return;
     // RFC 3261 9.1: only an INVITE is cancelled, and only once it was answered provisionally.
     if (!this.server.isInvite) return;
+    branch.cancelHeaders = headers;
     if (!branch.provisional) {
       branch.cancel = 'wanted';
       return;
@@ -233,11 +246,8 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     branch.cancel = 'sent';
     // RFC 3261 9.1: without an answer 64 × T1 after the CANCEL, the transaction counts as cancelled.
     this.#setTimer(now, branch, longTimeout(this.#table.settings));
-    const sent = parseMessage(branch.client.text!);
-    // A script may have put in a header line that is none: then nobody downstream could read the request either.
-    if (isFailure(sent)) return;
-    const headers = branch.client.commonHeaders + this.#cancelHeaders;
-    this.#table.startCancel(now, branch.client, buildCancel(sent, headers), silentClient);
+    const { client, cancelHeaders } = branch;
+    sendCancel(now, this.#table, { client, cancelHeaders });
   }
 
   // ── upstream ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -295,7 +305,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   }
 
   onBranchFailure(now: number, branch: ProxyBranch, status: number): void {
-    if (!branch.pending) return;
+    if (!branch.pending || this.#failOver(now, branch, status)) return;
     this.#settle(branch, status);
     this.conclude(now);
   }
@@ -312,7 +322,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     // RFC 4320 4.1: nothing but a late 100 may answer a request that is no INVITE, and a 100 is never forwarded.
     if (!this.server.isInvite) return;
     const isTrying = response.status === 100;
-    if (branch.cancel === 'wanted') this.#cancelBranch(now, branch);
+    if (branch.cancel === 'wanted') this.#cancelBranch(now, branch, branch.cancelHeaders);
     else if (
       branch.cancel === 'none' &&
       (branch.timer === null || (!isTrying && this.settings.restartTimerC))
@@ -339,7 +349,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
       this.cancel(now, completedElsewhere);
       return;
     }
-    if (!branch.pending) return;
+    if (!branch.pending || this.#failOver(now, branch, reply.status)) return;
     this.#settle(branch, branch.timedOut ? 408 : reply.status);
     if (!branch.timedOut) {
       branch.response = response;
@@ -352,7 +362,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   #settle(branch: ProxyBranch, status: number): void {
     branch.status = status;
     // RFC 5393 5.3.3: what a branch does not need any more is there for later ones.
-    this.#breadth?.giveBack(branch.breadth);
+    this.#admission?.breadth.giveBack(branch.breadth);
     branch.breadth = 0;
     this.#stopTimer(branch);
   }
@@ -387,7 +397,10 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
 
   #forwardBest(now: number, best: ProxyBranch): void {
     const { status, response, responseEdits } = best;
-    if (status === 503 && this.settings.translate503) {
+    if (response === null && best.cancel !== 'none' && !best.timedOut) {
+      // It was cancelled and will never say so itself.
+      this.#replyLocally(now, 487);
+    } else if (status === 503 && this.settings.translate503) {
       // RFC 3261 16.7 step 6: a 503 is about one place, the caller must not think it is about all of us.
       this.#replyLocally(now, 500);
     } else if (status === 408 && !this.server.isInvite) {
@@ -395,7 +408,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     } else if (response !== null) {
       addChallenges(best, this.branches, responseEdits!);
       this.#forward(now, { response, edits: responseEdits!, status });
-    } else this.#replyLocally(now, best.cancel !== 'none' && !best.timedOut ? 487 : status);
+    } else this.#replyLocally(now, status);
   }
 
   /** RFC 4320 4.2: no 408 to a request that is no INVITE, ours or another's: the caller gives up at the same moment. */
@@ -421,7 +434,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     }
     this.#table.counters.timeout_finalresponse_inv++;
     branch.timedOut = true;
-    this.#cancelBranch(now, branch);
+    this.#cancelBranch(now, branch, '');
   }
 
   onTryingDue(now: number): void {
@@ -460,13 +473,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   }
 
   describeBranches(): readonly BranchDescription[] {
-    return this.branches.map((branch) => ({
-      index: branch.index,
-      destination: `${branch.target.flow.address}:${branch.target.flow.port}`,
-      state: branch.client === null ? '' : branch.client.state,
-      status: branch.status,
-      cancelled: branch.cancel !== 'none',
-    }));
+    return this.branches.map((branch) => branch.describe());
   }
 
   #endIfOver(now: number): void {

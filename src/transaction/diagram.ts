@@ -86,8 +86,9 @@ const introduction = `# Transactions
 
 Generated from \`src/transaction/machine.ts\` by \`npm run docs\`; do not edit.
 
-The four state machines of RFC 3261 section 17 with RFC 6026 and RFC 4320, for UDP. Leaving a state stops its timers,
-but for those that the row keeps. An event that is not listed for a state is absorbed there. A node may also end a
+The four state machines of RFC 3261 section 17 with RFC 6026 and RFC 4320. Leaving a state stops its timers, but for
+those that the row keeps. Over TCP, Timers A, E and G do not run, and D, I, J and K are zero; \`wt_timer\`, when the
+script sets it, takes the place of D, I, J and K over UDP. An event that is not listed for a state is absorbed there. A node may also end a
 transaction at once and silently: when a peer turns out to own it, or 64 × T1 after an unanswered CANCEL.
 `;
 

@@ -67,6 +67,8 @@ export class TransactionTable {
     timeout_finalresponse: 0,
     /** Timer C. */
     timeout_finalresponse_inv: 0,
+    /** Requests sent again to the next address of their target (RFC 3263 4.3). */
+    failover_requests: 0,
     /** Requests not taken because the table was full. */
     refused_full: 0,
   };

@@ -187,6 +187,7 @@ export const tm = defineModule<TransactionModule>({
     'retransmission_rpl_T2',
     'timeout_finalresponse',
     'timeout_finalresponse_inv',
+    'failover_requests',
     'refused_full',
     'refused_requests',
   ],
