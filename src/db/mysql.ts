@@ -1,7 +1,8 @@
 /**
  * MySQL and MariaDB (`mysql2`). One connection, made at the first statement and made again after it was lost; of
- * several hosts the first that answers is taken. While no host answers, statements fail at once with the last cause
- * and the hosts are tried again with growing pauses: whoever polls needs no timers of its own.
+ * several hosts the first that answers is taken, and the next one when a host leaves us or says that it cannot serve
+ * (Galera: no quorum, not yet joined). While no host answers, statements fail at once with the last cause and the
+ * hosts are tried again with growing pauses: whoever polls needs no timers of its own.
  */
 
 import { type Connection, createConnection } from 'mysql2/promise';
@@ -33,6 +34,20 @@ const refusals: Readonly<Record<string, string>> = {
   ER_CONSTRAINT_FAILED: 'DB_ROW_REFUSED',
 };
 
+/** The host is there and cannot serve: another one may. */
+const unservingCodes: readonly string[] = [
+  // Galera: "WSREP has not yet prepared node for application use".
+  'ER_UNKNOWN_COM_ERROR',
+  'ER_SERVER_SHUTDOWN',
+  'ER_NEW_ABORTING_CONNECTION',
+  'ER_CONNECTION_KILLED',
+  // The host is a replica, or was made read-only.
+  'ER_OPTION_PREVENTS_STATEMENT',
+];
+/** Lost against another transaction, in Galera at its certification: the same statement again is likely to pass. */
+const conflictCodes: readonly string[] = ['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT'];
+const conflictAttemptsMax = 4;
+
 export class MysqlConnection implements SqlConnection {
   readonly dialect = 'mysql';
   readonly description: string;
@@ -40,6 +55,8 @@ export class MysqlConnection implements SqlConnection {
   readonly #clock: Clock;
   #connection: Promise<Connection | Failure> | null = null;
   #lastFailure: Failure | null = null;
+  /** Index of the host to begin with. */
+  #firstHost = 0;
   #pauseMilliseconds = pauseMillisecondsMin;
   #retryAt = 0;
 
@@ -76,7 +93,20 @@ export class MysqlConnection implements SqlConnection {
     if (connection && !(connection instanceof Failure)) connection.destroy();
   }
 
+  /** Conflicts are settled here. */
   async #queryOnce(statement: string, values: readonly SqlValue[]): Promise<SqlRow[] | Failure | 'lost'> {
+    let outcome = await this.#attempt(statement, values);
+    for (let attempt = 1; outcome === 'conflict' && attempt < conflictAttemptsMax; attempt++) {
+      outcome = await this.#attempt(statement, values);
+    }
+    if (outcome !== 'conflict') return outcome;
+    return this.#lastFailure ?? new Failure('DB_QUERY_FAILED', `${this.description}: conflict`);
+  }
+
+  async #attempt(
+    statement: string,
+    values: readonly SqlValue[],
+  ): Promise<SqlRow[] | Failure | 'lost' | 'conflict'> {
     const connection = await this.#connect();
     if (connection instanceof Failure) return connection;
     try {
@@ -87,9 +117,15 @@ export class MysqlConnection implements SqlConnection {
       });
       return Array.isArray(rows) ? (rows as SqlRow[]) : [];
     } catch (error) {
-      if (String((error as { code?: string }).code).startsWith('ER_')) return this.#explain(error);
+      const code = String((error as { code?: string }).code);
+      if (conflictCodes.includes(code)) {
+        this.#lastFailure = this.#explain(error);
+        return 'conflict';
+      }
+      if (code.startsWith('ER_') && !unservingCodes.includes(code)) return this.#explain(error);
       this.#lastFailure = this.#explain(error);
       this.#connection = null;
+      this.#firstHost++;
       connection.destroy();
       return 'lost';
     }
@@ -135,9 +171,12 @@ export class MysqlConnection implements SqlConnection {
 
   async #connectToAny(database: string | undefined): Promise<Connection | Failure> {
     let failure: Failure | null = null;
-    for (const host of this.#location.hosts) {
+    const { hosts } = this.#location;
+    for (let step = 0; step < hosts.length; step++) {
+      const index = (this.#firstHost + step) % hosts.length;
+      const host = hosts[index]!;
       try {
-        return await createConnection({
+        const connection = await createConnection({
           host: host.host,
           port: host.port,
           user: this.#location.user,
@@ -145,6 +184,8 @@ export class MysqlConnection implements SqlConnection {
           connectTimeout: connectMilliseconds,
           ...(database === undefined ? {} : { database }),
         });
+        this.#firstHost = index;
+        return connection;
       } catch (error) {
         failure = this.#explain(error, host);
       }
