@@ -166,7 +166,7 @@ function resolveBranch(
     if (transaction.ended) return;
     if (isFailure(flow)) {
       result = relayResult.badDestination;
-      module.host.log.warn(`t_relay: ${flow.message}`, { callId: transaction.server.request.callId });
+      module.warn(flow, transaction.server.request.callId);
       if (later) endIfNothingLeft(module, prepared.context, transaction);
       return;
     }
@@ -203,7 +203,7 @@ function startBranch(
     minor: (state.flags & module.minorFlag) !== 0,
   });
   if (isFailure(started)) {
-    module.host.log.warn(started.message, { code: started.code });
+    module.warn(started, transaction.server.request.callId);
     return false;
   }
   module.counters.clientTransactions.value++;

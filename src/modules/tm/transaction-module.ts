@@ -6,7 +6,7 @@
 import type { MessageContext } from '#module/context.ts';
 import type { ParameterValues } from '#module/define.ts';
 import type { ModuleHost } from '#module/host.ts';
-import type { TransactionService } from '#module/services.ts';
+import type { MessageError, TransactionService } from '#module/services.ts';
 import type { Counter } from '#module/statistics.ts';
 import { type TransactionCore, transactionCore } from '#modules/tm/ports.ts';
 import { plainRelay, relayRequest } from '#modules/tm/relay.ts';
@@ -17,7 +17,8 @@ import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';
 import type { ServerTransaction } from '#transaction/server-transaction.ts';
-import { isFailure } from '#util/failure.ts';
+import { type Failure, isFailure } from '#util/failure.ts';
+import { LogLimiter } from '#util/log-limiter.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 export interface TransactionParameters {
@@ -59,6 +60,7 @@ export class TransactionModule implements TransactionService {
   /** Mask of `minor_branch_flag`, 0 without one. */
   readonly minorFlag: number;
   readonly #transactions = new Map<ServerTransaction, ScriptTransaction>();
+  readonly #warnings = new LogLimiter();
   #tagCount = 0;
 
   constructor(host: ModuleHost, parameters: ParameterValues) {
@@ -108,7 +110,16 @@ export class TransactionModule implements TransactionService {
     };
     const proxy = ResponseContext.create(now, this.core.table, arrival, { user: made, settings });
     if (isFailure(proxy)) {
-      this.host.log.warn(proxy.message, { code: proxy.code });
+      this.warn(proxy, context.request.callId);
+      // For sl_reply_error, which is what scripts do when t_relay() fails.
+      const error: MessageError = {
+        class: 2,
+        level: 3,
+        info: proxy.message,
+        status: 503,
+        reason: reasonPhrase(503),
+      };
+      context.attachments.set('error', error);
       return null;
     }
     made.proxy = proxy;
@@ -117,6 +128,14 @@ export class TransactionModule implements TransactionService {
     this.counters.serverTransactions.value++;
     this.#claim(now, made);
     return made;
+  }
+
+  /** One line per cause in half a minute: a flood of requests must not fill the disk. */
+  warn(failure: Failure, callId: string): void {
+    const suppressed = this.#warnings.pass(this.host.clock.monotonic(), failure.code);
+    if (suppressed === null) return;
+    const again = suppressed === 0 ? '' : ` (${suppressed} more before)`;
+    this.host.log.warn(`${failure.message}${again}`, { code: failure.code, callId });
   }
 
   exists(context: MessageContext): boolean {

@@ -275,6 +275,17 @@ describe('t_relay', () => {
   });
 });
 
+describe('when there is no room for another transaction', () => {
+  it('t_relay fails, sl_reply_error says 503, it is counted, and the log has one line', () => {
+    const call = new ScriptCall(`route { ${toBob} if (!t_relay()) sl_reply_error(); }`);
+    Object.assign(call.node.table.settings, { transactionsMax: 0 });
+    for (let count = 0; count < 3; count++)
+      expect(names(call.send('OPTIONS'))).toEqual([`503 ${callerAddress}`]);
+    expect(call.statistic('tm:refused_full')).toBe(3);
+    expect(call.lines('warn')).toHaveLength(1);
+  });
+});
+
 describe('t_reply and its kin', () => {
   it('t_newtran makes the transaction: the script runs once for all copies', () => {
     const call = new ScriptCall('route { xlog("run"); t_newtran(); t_reply(486, "Busy"); }');

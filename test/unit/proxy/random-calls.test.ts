@@ -10,6 +10,7 @@ import { describe, expect, it } from 'vitest';
 import { headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { isFailure } from '#util/failure.ts';
+import type { Flow } from '#util/socket-address.ts';
 import { nothing, ProxyBench } from '../../support/proxy-bench.ts';
 import { callee, caller, request, type Sent } from '../../support/transaction-bench.ts';
 
@@ -63,6 +64,7 @@ class RandomCall {
   readonly everything: Sent[] = [];
   readonly breadth: number;
   #isCancelled = false;
+  #ports = 0;
 
   constructor(method: string, user: User) {
     this.breadth = user.breadth;
@@ -87,8 +89,17 @@ class RandomCall {
     return this.bench.context.reply(this.bench.now, { status: 486, reason: 'Busy', headers: '', toTag: 'x' });
   }
 
-  #add(): boolean {
-    return this.bench.context.branches.length < branchesMax && !isFailure(this.bench.add());
+  /** A target with up to two more addresses, each of a port of its own. */
+  #add(addresses = 0): boolean {
+    const { context } = this.bench;
+    if (context.branches.length >= branchesMax) return false;
+    const alternatives = Array.from({ length: addresses % 3 }, () => this.#newFlow());
+    return !isFailure(this.bench.add({ flow: this.#newFlow(), alternatives }));
+  }
+
+  #newFlow(): Flow {
+    this.#ports++;
+    return { ...callee, port: callee.port + this.#ports };
   }
 
   /** The request of a branch as it left. */
@@ -96,8 +107,9 @@ class RandomCall {
     const requests = this.everything.filter(
       ({ message }) => message.isRequest && message.method === this.#method,
     );
-    const at = (port: number): Sent | undefined => requests.find(({ flow }) => flow.port === port);
-    return at(callee.port + (index % Math.max(this.bench.context.branches.length, 1)))?.message;
+    const { branches } = this.bench.context;
+    const port = branches[index % Math.max(branches.length, 1)]?.target.flow.port;
+    return requests.find(({ flow }) => flow.port === port)?.message;
   }
 
   get #method(): string {
@@ -127,10 +139,10 @@ class RandomCall {
     const sent = this.requestOf(index);
     if (kind === 'answer' && sent !== undefined) bench.answer(sent, value);
     else if (kind === 'wait') bench.advance(value);
-    else if (kind === 'fork') this.#add();
+    else if (kind === 'fork') this.#add(index);
     else if (kind === 'announce') context.announce(bench.now, index);
     else if (kind === 'error')
-      bench.table.onTransportError(bench.now, { ...callee, port: callee.port + index });
+      bench.table.onTransportError(bench.now, { ...callee, port: callee.port + 1 + index });
     else if (kind === 'ack') bench.acknowledge();
     else if (kind === 'expect') context.waiting.expect(bench.now, index + 1, context.settings.timerC);
     else if (kind === 'expectNoMore') context.expectNoMore(bench.now);
@@ -201,8 +213,8 @@ describe.each(['INVITE', 'OPTIONS'])('%s', (method) => {
       fc.property(fc.array(event, { maxLength: 30 }), users, (events, user) => {
         const call = new RandomCall(method, user);
         call.play(events);
-        for (const { index, provisional } of call.bench.context.branches) {
-          const cancels = call.cancels(callee.port + index);
+        for (const { target, provisional } of call.bench.context.branches) {
+          const cancels = call.cancels(target.flow.port);
           if (method !== 'INVITE' || !provisional) expect(cancels).toEqual([]);
           expect(new Set(cancels.map(({ message }) => message.text)).size).toBeLessThanOrEqual(1);
           // RFC 3261 17.1.2.2: eleven copies of a request that nobody answers.
