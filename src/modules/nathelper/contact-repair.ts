@@ -50,17 +50,29 @@ function contactPlaces(message: SipMessage): ContactPlace[] {
   return places;
 }
 
-/** Host and port of every Contact become those of the sender; `parameters` (`;a=b`) are added to the URI. */
+/** In the URI of a Contact that was rewritten: the URI that it had, in base64url. */
+const preservedParameter = 'nat-uri';
+
+export interface ContactChange {
+  /** Added to the URI, `;a=b`. */
+  readonly parameters: string;
+  /** The URI that stood there is kept in a parameter, for {@link restoreUri}. */
+  readonly preserves: boolean;
+}
+
+/** Host and port of every Contact become those of the sender. */
 export function rewriteContacts(
   message: SipMessage,
   source: Flow,
   edits: MessageEdits,
-  parameters: string,
+  change: ContactChange,
 ): boolean {
   let changed = false;
   for (const place of contactPlaces(message)) {
     const uri = parseUri(place.uri);
     if (isFailure(uri) || edits.touches(place.uriStart, place.uriEnd)) continue;
+    const kept = `;${preservedParameter}=${Buffer.from(uri.text, 'latin1').toString('base64url')}`;
+    const parameters = change.preserves ? change.parameters + kept : change.parameters;
     const text = uri.with({
       host: source.address,
       port: source.port,
@@ -72,6 +84,18 @@ export function rewriteContacts(
     changed = true;
   }
   return changed;
+}
+
+/** What `rewriteContacts` made of a Contact, apart again: its own URI, and where it is reached. Null when it is none. */
+export function restoreUri(text: string): { readonly uri: string; readonly nextHop: string } | null {
+  const uri = parseUri(text);
+  const kept = isFailure(uri) ? null : uri.parameter(preservedParameter);
+  if (isFailure(uri) || kept === null) return null;
+  const original = Buffer.from(kept, 'base64url').toString('latin1');
+  if (isFailure(parseUri(original))) return null;
+  const transport = uri.parameter('transport');
+  const nextHop = `sip:${bracketed(uri.host)}:${uri.port}`;
+  return { uri: original, nextHop: transport === null ? nextHop : `${nextHop};transport=${transport}` };
 }
 
 /** `received` with the sender's address: behind the Contact, or in its URI. */

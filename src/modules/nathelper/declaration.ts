@@ -6,7 +6,7 @@
 import { attributeName } from '#module/attribute-name.ts';
 import { currentBody, replaceBody } from '#module/body-edit.ts';
 import { defineModule, type ParameterDeclaration, type RouteKind } from '#module/define.ts';
-import { markContacts, rewriteContacts, senderUri } from '#modules/nathelper/contact-repair.ts';
+import { markContacts, restoreUri, rewriteContacts, senderUri } from '#modules/nathelper/contact-repair.ts';
 import { NatPings } from '#modules/nathelper/nat-pings.ts';
 import { looksTranslated, parseNatFlags } from '#modules/nathelper/nat-test.ts';
 import { pingParameters, readPingSettings } from '#modules/nathelper/ping-parameters.ts';
@@ -56,11 +56,32 @@ export const nathelper = defineModule<NatModule>({
     {
       name: 'fix_nated_contact',
       routes: ['request', 'onreply', 'branch', 'local'],
-      arguments: [{ name: 'parameters', kind: 'string', optional: true }],
-      help: 'Host and port of Contact become those of the sender; parameters (";a=b") are added to its URI.',
-      call: (_module, context, text: string | null) => {
-        const extra = text === null || text === '' || text.startsWith(';') ? (text ?? '') : `;${text}`;
-        return rewriteContacts(context.message, context.source, context.edits, extra) ? 1 : -1;
+      arguments: [
+        { name: 'parameters', kind: 'string', optional: true },
+        { name: 'flags', kind: 'string', optional: true },
+      ],
+      help:
+        'Host and port of Contact become those of the sender; parameters (";a=b") are added to its URI. With the flag ' +
+        'preserve-uri the URI that stood there goes along, for restore_nated_ruri().',
+      call: (_module, context, text: string | null, flags: string | null) => {
+        const parameters = text === null || text === '' || text.startsWith(';') ? (text ?? '') : `;${text}`;
+        const change = { parameters, preserves: flags?.includes('preserve-uri') === true };
+        return rewriteContacts(context.message, context.source, context.edits, change) ? 1 : -1;
+      },
+    },
+    {
+      name: 'restore_nated_ruri',
+      routes: ['request', 'branch', 'failure', 'local'],
+      arguments: [],
+      help:
+        'The Request-URI becomes what stood in the Contact before fix_nated_contact(, "preserve-uri"), and the next ' +
+        'hop the address that took its place. -1: it is none of these.',
+      call: (_module, context) => {
+        const restored = restoreUri(context.requestUri);
+        if (restored === null) return -1;
+        context.requestUri = restored.uri;
+        context.destinationUri ??= restored.nextHop;
+        return 1;
       },
     },
     {

@@ -87,11 +87,7 @@ function add(module: LocationModule, parameters: Readonly<Record<string, unknown
       socket: '',
       methods: Number(methods) || 0,
       expires: wall + seconds * 1000,
-      flags: module.flags.read(
-        String(cflags ?? '')
-          .replaceAll(',', ' ')
-          .trim(),
-      ),
+      flags: module.flags.read(String(cflags ?? '')),
       changed: nextChange(module.table.version(address, uri), wall),
       node: module.host.nodeId,
     },

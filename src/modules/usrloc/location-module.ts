@@ -173,8 +173,8 @@ export class LocationModule implements LocationService, ClusterSubscriber {
 
   #readFlags(names: string): number {
     let mask = 0;
-    if (names === '') return mask;
-    for (const name of names.split(' ')) {
+    for (const name of names.split(/[ ,|]+/)) {
+      if (name === '') continue;
       const bit = this.host.flagBit('branch', name);
       if (!isFailure(bit)) mask |= bit;
     }

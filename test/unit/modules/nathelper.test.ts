@@ -113,3 +113,27 @@ describe('fix_nated_sdp', () => {
     expect(edited(context).split('a=nortpproxy:yes').length).toBe(2);
   });
 });
+
+describe('restore_nated_ruri', () => {
+  it('takes apart what fix_nated_contact with preserve-uri put together', () => {
+    const context = requestContext(invite('Contact: <sip:alice@192.168.1.5:5062;transport=udp;ob>'), outside);
+    bench().call(context, 'fix_nated_contact', ';nat=yes', 'preserve-uri');
+    const uri = /^Contact: <(.*)>\r$/m.exec(edited(context))![1]!;
+    expect(uri).toMatch(/^sip:alice@203\.0\.113\.7:40000;transport=udp;ob;nat=yes;nat-uri=[A-Za-z0-9_-]+$/);
+    const back = requestContext(
+      message(
+        `BYE ${uri} SIP/2.0`,
+        'Via: SIP/2.0/UDP 10.0.0.8;branch=z9hG4bKb',
+        'From: <sip:b@b>;tag=2',
+        'To: <sip:a@b>;tag=1',
+        'Call-ID: c',
+        'CSeq: 1 BYE',
+        '',
+      ),
+    );
+    expect(bench().call(back, 'restore_nated_ruri')).toBe(1);
+    expect(back.requestUri).toBe('sip:alice@192.168.1.5:5062;transport=udp;ob');
+    expect(back.destinationUri).toBe('sip:203.0.113.7:40000;transport=udp');
+    expect(bench().call(back, 'restore_nated_ruri')).toBe(-1);
+  });
+});
