@@ -80,9 +80,16 @@ export function stampVia(
   const first = firstElement(value);
   let top = first;
   if (via.received !== null) top = replaceParameter(top, 'received', address);
-  else if (asked || !isSame) top += `;received=${address}`;
+  else if (asked || !isSame) top = `${withoutSemicolon(top)};received=${address}`;
   if (via.rport === '') top = replaceParameter(top, 'rport', String(received.port));
   return top === first ? value : top + value.slice(value.indexOf(first) + first.length);
+}
+
+/** Some phones end their Via with a semicolon: another one behind it would make the list of parameters invalid. */
+function withoutSemicolon(value: string): string {
+  let end = value.length;
+  while (value.charCodeAt(end - 1) === 59 || value.charCodeAt(end - 1) === 32) end--;
+  return value.slice(0, end);
 }
 
 /** IPv6 has several spellings for one address. */

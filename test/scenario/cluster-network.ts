@@ -21,6 +21,11 @@ export class SeededRandom {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
   }
 
+  /** A whole number from 0 up to, without, `count`. */
+  below(count: number): number {
+    return Math.floor(this.next() * count);
+  }
+
   bytes(count: number): Buffer {
     const bytes = Buffer.alloc(count);
     for (let index = 0; index < count; index++) bytes[index] = Math.floor(this.next() * 256);
