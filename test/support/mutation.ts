@@ -3,39 +3,53 @@
 import type { SeededRandom } from '../scenario/cluster-network.ts';
 
 /** What parsers stumble over. */
-const fragments = [
-  ...[
-    '\0',
-    '\r',
-    '\n',
-    '\r\n',
-    '\r\n\r\n',
-    ' ',
-    '\t',
-    '\r\n ',
-    ',',
-    ';',
-    ';;',
-    ':',
-    '"',
-    '\\',
-    '<',
-    '>',
-    '<>',
-  ],
-  ...['%', '%00', '%zz', '@', '?', '=', '[', ']', '[::1]', '::', '/', '*', '\xff', '\xc3\xa4', '\x7f'],
-  ...['-1', '0', '256', '65536', '2147483648', '4294967296', '99999999999999999999', 'x'.repeat(300)],
-  ...[' SIP/2.0', 'SIP/7.0', ';lr', ';tag=', ';branch=z9hG4bK', ';rport', ';received=', ';maddr=', ';q='],
-  ...[
-    'Via: ',
-    'Route: <sip:',
-    'Content-Length: ',
-    'Max-Forwards: ',
-    'CSeq: ',
-    'Contact: *',
-    'Record-Route: ',
-  ],
+const separators = [
+  '\0',
+  '\r',
+  '\n',
+  '\r\n',
+  '\r\n\r\n',
+  ' ',
+  '\t',
+  '\r\n ',
+  ',',
+  ';',
+  ';;',
+  ':',
+  '"',
+  '\\',
+  '<',
 ];
+const specials = [
+  '>',
+  '%',
+  '%00',
+  '%zz',
+  '@',
+  '?',
+  '=',
+  '[',
+  ']',
+  '[::1]',
+  '::',
+  '/',
+  '*',
+  '\xff',
+  '\xc3\xa4',
+];
+const numbers = [
+  '-1',
+  '0',
+  '256',
+  '65536',
+  '2147483648',
+  '4294967296',
+  '99999999999999999999',
+  'x'.repeat(300),
+];
+const parameters = [' SIP/2.0', ';lr', ';tag=', ';branch=z9hG4bK', ';rport', ';received=', ';maddr=', ';q='];
+const fields = ['Via: ', 'Route: <sip:', 'Content-Length: ', 'Max-Forwards: ', 'CSeq: ', 'Contact: *'];
+const fragments = [...separators, ...specials, ...numbers, ...parameters, ...fields];
 
 type Mutation = (text: string, random: SeededRandom) => string;
 
