@@ -16,6 +16,8 @@ const hasIpv6 = Object.values(networkInterfaces())
   .flat()
   .some((entry) => entry?.address === '::1');
 
+if (!hasIpv6) console.log('Skipped: the node on [::1]: this machine has no IPv6 loopback address');
+
 const script = (port: number, folder: string): string => `
   socket = udp:[::1]:${port}
   control_socket = "${join(folder, 'node.sock')}"
