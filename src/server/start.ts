@@ -24,6 +24,7 @@ import { MembershipReader } from '#server/membership.ts';
 import { addOwnCommands } from '#server/own-commands.ts';
 import { anyviaVersion } from '#server/version.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import type { Flow } from '#util/socket-address.ts';
 import { TimerQueue } from '#util/timer-queue.ts';
 
 export interface StartOptions {
@@ -40,6 +41,8 @@ const exitCodes = { clean: 0, unusable: 69, configuration: 78 } as const;
 const incarnationEpoch = Date.UTC(2026, 0, 1);
 /** How long SIGTERM lets own transactions finish: all but ringing calls are over long before. */
 const drainSeconds = 40;
+/** Destinations that fail within one turn of the event loop; those beyond time out by themselves. */
+const unreachableMax = 10_000;
 
 /** Runs until the node stops; resolves with the exit code. */
 export async function startServer(options: StartOptions): Promise<number> {
@@ -80,6 +83,8 @@ class Server {
   readonly #driver: TimerDriver;
   readonly #resolver = new Resolver();
   readonly #udp: UdpListener[] = [];
+  /** Destinations that could not be sent to in this turn. */
+  readonly #unreachable = new Map<string, Flow>();
   readonly #intervals: NodeJS.Timeout[] = [];
   readonly #databases: Databases;
   #membership: MembershipReader | null = null;
@@ -177,8 +182,7 @@ class Server {
         onSendError: (code: string, address: string, port: number) => {
           node.statistics.counter('net', 'send_errors').value++;
           this.#log.debug(`cannot send to ${address}:${port}: ${code}`);
-          node.table.onTransportError(systemClock.monotonic(), { socket, address, port });
-          this.#driver.rearm();
+          this.#noteUnreachable(node, { socket, address, port });
         },
       };
       const listener = await UdpListener.bind(socket, user, this.#configuration.reusePort[socket.index]!);
@@ -186,6 +190,20 @@ class Server {
       this.#udp[socket.index] = listener;
     }
     return null;
+  }
+
+  /** Told to the transactions at the end of the turn, each destination once. */
+  #noteUnreachable(node: AnyviaNode, flow: Flow): void {
+    if (this.#unreachable.size === 0) {
+      setImmediate(() => {
+        const flows = [...this.#unreachable.values()];
+        this.#unreachable.clear();
+        node.table.onTransportErrors(systemClock.monotonic(), flows);
+        this.#driver.rearm();
+      });
+    }
+    if (this.#unreachable.size < unreachableMax)
+      this.#unreachable.set(`${flow.socket.protocol}:${flow.address}:${flow.port}`, flow);
   }
 
   async #openLinks(node: AnyviaNode, own: Member | null): Promise<Failure | null> {

@@ -243,9 +243,20 @@ export class TransactionTable {
 
   /** RFC 3261 18.4: the kernel reported that this destination cannot be reached. What waits for it there fails now. */
   onTransportError(now: number, flow: Flow): void {
+    this.onTransportErrors(now, [flow]);
+  }
+
+  /**
+   * The same for all that failed in one turn of the event loop: every transaction is looked at, and a flood of requests
+   * to nowhere must not have them looked at once for each.
+   */
+  onTransportErrors(now: number, flows: readonly Flow[]): void {
+    const byPort = Map.groupBy(flows, (flow) => flow.port);
     // Chosen before any of them is told: a failure route may send to the same place again.
-    const failed = this.#clients.filter(
-      (client) => client !== null && client.flow.port === flow.port && client.flow.address === flow.address,
+    const failed = this.#clients.filter((client) =>
+      client === null
+        ? false
+        : byPort.get(client.flow.port)?.some((flow) => leadsTo(flow, client.flow)) === true,
     );
     for (const client of failed) client!.fail(now);
   }
@@ -293,4 +304,9 @@ export class TransactionTable {
     this.#freeSlots.push(client.slot);
     this.#clientCount--;
   }
+}
+
+/** The port is known to be equal. */
+function leadsTo(failed: Flow, flow: Flow): boolean {
+  return failed.address === flow.address && failed.socket.protocol === flow.socket.protocol;
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { headerNames } from '#sip/header-name.ts';
 import { readSent } from '../support/node-harness.ts';
 import { callerAddress, names, only, ScriptCall } from '../support/script-call.ts';
-import { answer, request, TransactionBench } from '../support/transaction-bench.ts';
+import { answer, callee, request, TransactionBench } from '../support/transaction-bench.ts';
 
 const relay = 'route { t_relay(, "udp:10.0.0.8:5060"); }';
 
@@ -118,6 +118,21 @@ describe('RFC 3261 18.4 error handling', () => {
     call.node.table.onTransportError(call.clock.monotonic(), { socket, address: '10.0.0.8', port: 5060 });
     expect(call.take()).toEqual([]);
     expect(names(call.answer(sent[2], 404))).toEqual(['ACK 10.0.0.7:5060', `404 ${callerAddress}`]);
+  });
+});
+
+describe('RFC 3261 18.4 errors of one turn', () => {
+  it('end what waits for any of the destinations, over the same transport only', () => {
+    const bench = new TransactionBench();
+    const to = (address: string, protocol: 'udp' | 'tcp' = 'udp') => ({
+      ...callee,
+      address,
+      socket: { ...callee.socket, protocol },
+    });
+    const flows = [to('10.1.1.1'), to('10.1.1.2'), to('10.1.1.3'), to('10.1.1.1', 'tcp')];
+    const clients = flows.map((flow) => bench.client('OPTIONS', 32_000, flow).client);
+    bench.table.onTransportErrors(bench.now, [flows[0]!, flows[1]!, to('10.9.9.9')]);
+    expect(clients.map((client) => client.state)).toEqual(['terminated', 'terminated', 'trying', 'trying']);
   });
 });
 
