@@ -77,10 +77,8 @@ export class MessageContext {
   messageFlags = 0;
   branchFlags = 0;
 
-  /** `$avp(…)`. Shared by all contexts of one transaction. */
-  attributes: AttributeValues;
-  /** `$var(…)`: fresh for every top-level run. */
-  readonly variables = new Map<string, Value>();
+  /** `$var(…)`: fresh for every top-level run. Null until one is set. */
+  variables: Map<string, Value> | null = null;
 
   /** Status and reason that `change_reply_status` chose; 0 = as received. */
   changedStatus = 0;
@@ -96,8 +94,10 @@ export class MessageContext {
   branchIndex = -1;
   /** Dialog that this message belongs to. Owned by the dialog module. */
   dialog: unknown = null;
-  /** Accounting and whatever else a module hangs on the message, by module name. */
-  readonly attachments = new Map<string, unknown>();
+  /** @internal Made when first asked for: most messages have none, and an empty Map weighs 250 bytes. */
+  ownAttributes: AttributeValues | null;
+  /** @internal */
+  ownAttachments: Map<string, unknown> | null = null;
 
   /** The interpreter's own: value of the last command (`$rc`), parameter stack of `route(x, …)`, values of `return`. */
   returnCode: number = 1;
@@ -129,6 +129,18 @@ export class MessageContext {
     this.receivedBy = options.receivedBy ?? 0;
     this.routeKind = routeKind;
     this.requestUri = this.request.requestUri;
-    this.attributes = options.attributes ?? new Map();
+    this.ownAttributes = options.attributes ?? null;
+  }
+
+  /** `$avp(…)`. Shared by all contexts of one transaction. */
+  get attributes(): AttributeValues {
+    this.ownAttributes ??= new Map();
+    return this.ownAttributes;
+  }
+
+  /** Accounting and whatever else a module hangs on the message, by module name. */
+  get attachments(): Map<string, unknown> {
+    this.ownAttachments ??= new Map();
+    return this.ownAttachments;
   }
 }

@@ -27,7 +27,7 @@ export class TimerDriver {
   }
 
   rearm(): void {
-    const due = this.#timers.nextDue();
+    const due = this.#timers.nextAlarm();
     if (due >= this.#armedFor) return;
     if (this.#alarm !== null) clearTimeout(this.#alarm);
     this.#armedFor = due;

@@ -3,7 +3,6 @@
  * response may be forwarded so (RFC 6026 7.3: not one that is a stranger's) is for the caller to know.
  */
 
-import { hash } from 'node:crypto';
 import { receivedBreadth } from '#proxy/breadth.ts';
 import {
   type ForwardedRequest,
@@ -18,18 +17,19 @@ import { toBytes } from '#sip/serialize.ts';
 import { parseVia } from '#sip/via.ts';
 import { Failure } from '#util/failure.ts';
 import { parseIp } from '#util/ip-address.ts';
+import { ShortMac } from '#util/short-mac.ts';
 
 /** Marks branches that belong to no transaction: `z9hG4bK0-<hash>`. */
 const lead = 'z9hG4bK0-';
-/** 72 bits: unique enough among the requests of one hop. */
-const hashCharacters = 12;
+/** Not a secret: every node must write the same branch. 64 bits are unique enough among the requests of one hop. */
+const identityHash = new ShortMac(Buffer.from('anyvia stateless'));
 const defaultSipPort = 5060;
 
 /** Same branch for every copy of the request, as 16.11 demands: computed from the received one. */
 export function statelessBranch(request: SipMessage): string {
   const via = request.topVia;
   const identity = `${via.branch} ${via.host}:${via.port} ${request.callId} ${request.cseqNumber} ${request.fromTag}`;
-  return lead + hash('sha1', identity, 'base64url').slice(0, hashCharacters);
+  return lead + identityHash.of(identity);
 }
 
 export function forwardRequestStatelessly(

@@ -35,8 +35,9 @@ function parameter(
 export const builtinVariables: Readonly<Record<string, VariableShape>> = {
   var: variable(
     'required',
-    (frame, name) => frame.variables.get(name ?? '') ?? null,
+    (frame, name) => frame.variables?.get(name ?? '') ?? null,
     (frame, value, name) => {
+      frame.variables ??= new Map();
       frame.variables.set(name ?? '', value);
     },
   ),

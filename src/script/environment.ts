@@ -10,7 +10,8 @@ export interface ScriptFrame {
   routeKind: string;
   /** `$rc`: value of the last command. 0 = the script has ended. */
   returnCode: number;
-  readonly variables: Map<string, Value>;
+  /** Null until one is set. */
+  variables: Map<string, Value> | null;
   readonly parameters: Value[][];
   returnValues: Value[];
   routeStack: string[];

@@ -18,7 +18,7 @@ export function runRoute(
 ): number | Promise<number> {
   const depth = frame.routeStack.length;
   const parameterDepth = frame.parameters.length;
-  if (depth === 0 && frame.variables.size > 0) frame.variables.clear();
+  if (depth === 0) frame.variables = null;
   frame.returnCode = returnCode;
   frame.routeStack.push(route.name === '' ? topName(route.kind) : route.name);
   if (parameters !== null) frame.parameters.push(parameters);
@@ -52,7 +52,7 @@ function topName(kind: string): string {
 export function detachedFrame(frame: ScriptFrame): ScriptFrame {
   const own: Partial<ScriptFrame> = {
     returnCode: 1,
-    variables: new Map(),
+    variables: null,
     parameters: [],
     returnValues: [],
     routeStack: [],

@@ -13,7 +13,7 @@ import { parseUri } from '#sip/uri.ts';
 import { assert } from '#util/assert.ts';
 import type { Clock } from '#util/clock.ts';
 import { Failure, isFailure } from '#util/failure.ts';
-import { parseIp } from '#util/ip-address.ts';
+import { isIp } from '#util/ip-address.ts';
 import type { Flow, LocalSocket } from '#util/socket-address.ts';
 import type { TimerQueue } from '#util/timer-queue.ts';
 
@@ -122,7 +122,7 @@ export class NodeHost implements ModuleHost {
       if (from === null) done(new Failure('SERVER_SOCKET_MISSING', `no socket of ours reaches ${address}`));
       else done({ socket: from, address, port: target.port });
     };
-    if (parseIp(target.host) !== null) {
+    if (isIp(target.host)) {
       finish(target.host);
       return;
     }

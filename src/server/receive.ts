@@ -101,7 +101,7 @@ export class Receiver {
       if (answer !== null && arrival.receivedBy === 0) this.#parts.send(answer, arrival.source);
       return;
     }
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+    const text = latin1Text(bytes);
     const message = parseMessage(text);
     if (isFailure(message)) {
       this.#refuse(message, arrival.source);
@@ -273,4 +273,10 @@ export class Receiver {
     });
     this.#parts.send(toBytes(text), replyFlow(request, source));
   }
+}
+
+/** A Buffer says it without being wrapped once more. */
+function latin1Text(bytes: Uint8Array): string {
+  if (bytes instanceof Buffer) return bytes.toString('latin1');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }

@@ -14,6 +14,7 @@ import { readStartLine, type StartLine } from '#sip/start-line.ts';
 import { decimalOf, isTokenCode } from '#sip/token.ts';
 import { parseUri, type SipUri } from '#sip/uri.ts';
 import { parseVia, Via } from '#sip/via.ts';
+import { assert } from '#util/assert.ts';
 import { isFailure } from '#util/failure.ts';
 
 /** Numbers per line of the index: header, name end, value start, value end, line start. */
@@ -33,7 +34,8 @@ export class SipMessage {
   readonly startLineEnd: number;
   readonly bodyStart: number;
   readonly lineCount: number;
-  readonly #index: number[];
+  /** Null after `trim`. */
+  #lines: number[] | null;
   #topVia: Via | null = null;
   #from: NameAddress | null = null;
   #to: NameAddress | null = null;
@@ -54,8 +56,34 @@ export class SipMessage {
     this.startLineEnd = start.end;
     this.bodyStart = bodyStart;
     this.lineCount = index.length / stride - 1;
-    this.#index = index;
+    this.#lines = index;
     this.method = start.method === '' ? this.cseqMethod : start.method;
+  }
+
+  get #index(): number[] {
+    return this.#lines ?? this.#indexAgain();
+  }
+
+  #indexAgain(): number[] {
+    const again = parseMessage(this.text);
+    assert(!isFailure(again), 'a message that was accepted cannot be read again');
+    this.#lines = again.#lines;
+    return again.#lines!;
+  }
+
+  /**
+   * Gives back the memory of everything that can be read from the text again, half of what a message holds: for one
+   * that is kept only in case a late message asks for it.
+   */
+  trim(): void {
+    this.#lines = null;
+    this.#topVia = null;
+    this.#from = null;
+    this.#to = null;
+    this.#fromTag = null;
+    this.#toTag = null;
+    this.#callId = null;
+    this.#topRoute = undefined;
   }
 
   /** Index of the next line of this header at or after line `from`; -1 when there is none. */

@@ -60,11 +60,19 @@ const nobody: ServerUser = {
   onServerTerminated: () => {},
 };
 
+/** What is over has no request of its own. */
+const nobodysRequest = parseMessage(
+  'OPTIONS sip:nobody@localhost SIP/2.0\r\nVia: SIP/2.0/UDP localhost;branch=z9hG4bK-over\r\n' +
+    'From: <sip:nobody@localhost>;tag=none\r\nTo: <sip:nobody@localhost>\r\nCall-ID: over\r\nCSeq: 1 OPTIONS\r\n\r\n',
+) as SipMessage;
+
 type ServerRow = Row<ServerState, ServerAction>;
 
 export class ServerTransaction {
   readonly key: string;
-  readonly request: SipMessage;
+  /** Null when nobody will ask for it any more. */
+  #request: SipMessage | null;
+  readonly method: string;
   readonly source: Flow;
   /** Where its responses go; a script may insist on `source` (force_rport). */
   replyTo: Flow;
@@ -85,7 +93,8 @@ export class ServerTransaction {
     const { request, source, user } = parts;
     this.#table = table;
     this.key = key;
-    this.request = request;
+    this.#request = request;
+    this.method = request.method;
     this.source = source;
     this.replyTo = replyFlow(request, source);
     this.user = user;
@@ -93,6 +102,17 @@ export class ServerTransaction {
     this.isInvite = request.method === 'INVITE';
     this.state = this.isInvite ? 'proceeding' : 'trying';
     this.#timers = new TransactionTimers(table, this, source, 0);
+  }
+
+  get request(): SipMessage {
+    return this.#request ?? nobodysRequest;
+  }
+
+  /** For listings. */
+  get callId(): string {
+    if (this.#request !== null) return this.#request.callId;
+    const response = parseMessage(this.#lastResponse ?? '');
+    return isFailure(response) ? '' : response.callId;
   }
 
   /** A retransmission of the request, or the ACK to a failure. */
@@ -126,6 +146,8 @@ export class ServerTransaction {
   /** Absorbs and answers retransmissions by itself from here on: its user is told nothing more, and may go. */
   detachUser(): void {
     this.user = nobody;
+    // Half of all transactions linger like this: they hold what they repeat, and no more.
+    this.#request = null;
   }
 
   /** Ends it at once and silently: a peer owns the request after all. */
@@ -196,6 +218,7 @@ export class ServerTransaction {
         return;
       case 'forget':
         this.#lastResponse = null;
+        this.#request?.trim();
         return;
       case 'passAck':
         this.user.onAck(now, message!);

@@ -79,6 +79,10 @@ export class TransactionTable {
   readonly #generations: number[] = [];
   readonly #freeSlots: number[] = [];
   #clientCount = 0;
+  /** The request whose key was asked for last. */
+  #keyed: SipMessage | null = null;
+  #keyedMethod = '';
+  #lastKey = '';
 
   constructor(parts: TransactionTableParts) {
     this.timers = parts.timers;
@@ -113,8 +117,8 @@ export class TransactionTable {
     for (const server of this.#servers.values()) {
       if (listed.length >= listedMax) break;
       listed.push({
-        method: server.request.method,
-        callId: server.request.callId,
+        method: server.method,
+        callId: server.callId,
         state: server.state,
         status: server.lastStatus,
         ageMilliseconds: Math.round(now - server.created),
@@ -138,6 +142,15 @@ export class TransactionTable {
   }
 
   #key(request: SipMessage, method: string): string {
+    // Each request is looked for first and then given its transaction.
+    if (this.#keyed === request && this.#keyedMethod === method) return this.#lastKey;
+    this.#keyed = request;
+    this.#keyedMethod = method;
+    this.#lastKey = this.#makeKey(request, method);
+    return this.#lastKey;
+  }
+
+  #makeKey(request: SipMessage, method: string): string {
     const via = request.topVia;
     // The bare cookie, without anything unique behind it, identifies nothing.
     if (via.branch.length > cookie.length && via.branch.startsWith(cookie))

@@ -16,6 +16,11 @@ export function parseIp(text: string): Uint8Array | null {
   return parseIpv4(bare);
 }
 
+/** True when `parseIp` would read the text; for IPv4 it makes nothing. */
+export function isIp(text: string): boolean {
+  return readIpv4(text, null) || parseIp(text) !== null;
+}
+
 /** `address`, `address/bits` or `address/255.255.0.0`; null when it is none. */
 export function parseNetwork(text: string): IpNetwork | null {
   const slash = text.indexOf('/');
@@ -50,16 +55,33 @@ export function formatIp(bytes: Uint8Array): string {
 }
 
 function parseIpv4(text: string): Uint8Array | null {
-  const parts = text.split('.');
-  if (parts.length !== 4) return null;
   const bytes = new Uint8Array(4);
-  for (let index = 0; index < 4; index++) {
-    const value = decimal(parts[index]!, 255);
-    if (value < 0) return null;
-    bytes[index] = value;
-  }
-  return bytes;
+  return readIpv4(text, bytes) ? bytes : null;
 }
+
+/** True when the text is an IPv4 address; its bytes go into `bytes` unless that is null. */
+function readIpv4(text: string, bytes: Uint8Array | null): boolean {
+  let part = 0;
+  let digits = 0;
+  let value = 0;
+  for (let position = 0; position <= text.length; position++) {
+    const code = position === text.length ? dot : text.charCodeAt(position);
+    if (code === dot) {
+      if (digits === 0 || value > 255 || part === 4) return false;
+      if (bytes !== null) bytes[part] = value;
+      part++;
+      digits = 0;
+      value = 0;
+      continue;
+    }
+    if (code < 48 || code > 57 || digits === 3) return false;
+    value = value * 10 + code - 48;
+    digits++;
+  }
+  return part === 4;
+}
+
+const dot = 46;
 
 function parseIpv6(text: string): Uint8Array | null {
   const gap = text.indexOf('::');

@@ -14,6 +14,11 @@ export interface TimerTarget {
 /** Distinct durations in use at once. A script may name its own time-outs; a leak of durations is a bug. */
 const durationsMax = 10_000;
 
+/** 10 ms of T1: far less than a packet's time may vary. */
+const latenessPart = 0.02;
+/** Enough for ten wake-ups a second at most, and nobody sees it. */
+const latenessMilliseconds = 100;
+
 export class Timer {
   readonly target: TimerTarget;
   readonly kind: number;
@@ -89,6 +94,20 @@ export class TimerQueue {
       if (list.first !== null && list.first.due < due) due = list.first.due;
     }
     return due;
+  }
+
+  /**
+   * When to look again at the latest, if each timer may be late by a fiftieth of its duration: timers that end within
+   * a short while of each other then cost one wake-up of the process, and not one each.
+   */
+  nextAlarm(): number {
+    let alarm = Infinity;
+    for (const [delay, list] of this.#lists) {
+      if (list.first === null) continue;
+      const latest = list.first.due + Math.min(delay * latenessPart, latenessMilliseconds);
+      if (latest < alarm) alarm = latest;
+    }
+    return alarm;
   }
 
   /** Fires everything due at `now`, earliest first. Timers started by a firing one are honoured too. */

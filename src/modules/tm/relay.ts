@@ -7,6 +7,7 @@ import type { AdditionalBranch, MessageContext, RecordRoute } from '#module/cont
 import type { BranchState, ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 import { forwardRequestStatelessly } from '#proxy/stateless.ts';
+import type { Value } from '#script/value.ts';
 import type { MessageEdits } from '#sip/edits.ts';
 import { bracketed } from '#sip/host-port.ts';
 import { toBytes } from '#sip/serialize.ts';
@@ -111,12 +112,12 @@ function prepareBranch(
   branch: AdditionalBranch,
 ): PreparedBranch | null {
   const edits = context.edits.clone();
-  const attributes: BranchState['attributes'] = new Map();
   const { requestUri, flags } = branch;
   if (transaction.branchRoute === '') {
-    const state: BranchState = { requestUri, flags, replyRoute: '', lastStatus: 0, attributes };
+    const state: BranchState = { requestUri, flags, replyRoute: '', lastStatus: 0, attributes: null };
     return { context, branch, state, recordRoute: context.recordRoute, edits };
   }
+  const attributes = new Map<string, Value[]>();
   const changed = transaction.branchContext(branch, edits, attributes);
   changed.sendSocket = branch.socket ?? context.sendSocket;
   changed.branchIndex = transaction.proxy.branches.length;

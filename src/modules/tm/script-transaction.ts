@@ -25,8 +25,8 @@ export interface BranchState {
   replyRoute: string;
   /** `$T_branch_last_reply_code`; 0 = none yet. */
   lastStatus: number;
-  /** `$bavp(…)` */
-  readonly attributes: Map<string, Value[]>;
+  /** `$bavp(…)`; null until a route is run that could set one. */
+  attributes: Map<string, Value[]> | null;
 }
 
 /** Where a context keeps `$bavp(…)` of the branch it is about. */
@@ -179,7 +179,7 @@ export class ScriptTransaction implements ProxyUser {
   branchContext(
     branch: AdditionalBranch,
     edits: MessageEdits,
-    attributes: BranchState['attributes'],
+    attributes: NonNullable<BranchState['attributes']>,
   ): MessageContext {
     const { message, source } = this.context;
     const context = this.#derive('branch', message, { reply: null, source });
@@ -207,6 +207,7 @@ export class ScriptTransaction implements ProxyUser {
     const context = this.#derive('onreply', response, { reply: response, source });
     context.edits = edits;
     context.branchFlags = state.flags;
+    state.attributes ??= new Map();
     context.attachments.set(branchAttributes, state.attributes);
     context.branchIndex = branch.index;
     context.requestUri = state.requestUri;
@@ -241,7 +242,7 @@ export class ScriptTransaction implements ProxyUser {
     context.routeParameters = original.routeParameters;
     context.messageFlags = original.messageFlags;
     context.branchFlags = original.branchFlags;
-    for (const [name, attachment] of original.attachments) context.attachments.set(name, attachment);
+    if (original.ownAttachments !== null) context.ownAttachments = new Map(original.ownAttachments);
     return context;
   }
 }

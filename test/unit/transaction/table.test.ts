@@ -152,4 +152,16 @@ describe('describe', () => {
     ]);
     expect(bench.table.describe(bench.now, 10)).toHaveLength(2);
   });
+
+  it('still knows the call of a request that was let go', () => {
+    const bench = new TransactionBench();
+    const server = bench.server(request('BYE'));
+    bench.respond(server, 200);
+    server.detachUser();
+    expect(bench.table.describe(bench.now, 1)[0]).toMatchObject({
+      method: 'BYE',
+      callId: 'call-1',
+      state: 'completed',
+    });
+  });
 });

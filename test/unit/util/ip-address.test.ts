@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatIp, isInNetwork, parseIp, parseNetwork } from '#util/ip-address.ts';
+import { formatIp, isInNetwork, isIp, parseIp, parseNetwork } from '#util/ip-address.ts';
 
 describe('addresses', () => {
   it.each([
@@ -12,12 +12,16 @@ describe('addresses', () => {
     ['1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7:8'],
   ])('%s is %s', (text, normal) => {
     expect(formatIp(parseIp(text)!)).toBe(normal);
+    expect(isIp(text)).toBe(true);
   });
 
   it.each([
     '',
     '1.2.3',
     '1.2.3.256',
+    '1.2.3.0004',
+    '1..2.3',
+    '1.2.3.',
     '1.2.3.4.5',
     'a.b.c.d',
     '1:2',
@@ -28,6 +32,7 @@ describe('addresses', () => {
     'x',
   ])('%j is none', (text) => {
     expect(parseIp(text)).toBeNull();
+    expect(isIp(text)).toBe(false);
   });
 });
 
