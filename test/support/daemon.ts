@@ -24,7 +24,12 @@ export class Daemon {
     writeFileSync(this.#file, `control_socket="${this.socket}"\n${script}`);
   }
 
-  /** Resolves when the node answers on its control socket. */
+  /** Of the process that runs now; 0 when none does. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Resolves when the node says that it is ready. */
   async start(): Promise<void> {
     const child = spawn(process.execPath, [program, 'start', '-f', this.#file], {
       stdio: ['ignore', 'pipe', 'pipe'],
