@@ -41,7 +41,7 @@ export function forwardedRequest(request: SipMessage, parts: ForwardedRequest): 
   if (stamped !== value && !edits.touches(start, end)) edits.replace(start, end, stamped);
   decrementMaxForwards(request, edits);
   if (parts.breadth > 0) writeBreadth(request, edits, parts.breadth);
-  // RFC 3261 18.3, 20.14: a stream has no other end of the message.
+  // RFC 3261 16.6 step 9, 18.3: a stream has no other end of the message.
   if (flow.socket.protocol !== 'udp' && request.find(headerNames.contentLength) === -1)
     edits.insert(request.headersEnd, `Content-Length: ${request.body.length}\r\n`);
   // RFC 3261 16.6 steps 2 and 8: the Request-URI of this target, and a Via of ours with a branch of its own.

@@ -177,7 +177,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
       this.waiting.startTrying(now, false, this.#table.settings);
     // Known before the request leaves: a transport in memory may answer while `start` still runs.
     branch.client = this.#table.prepareClient(slot, sent, branch);
-    // RFC 3261 16.6 step 11
+    // RFC 3261 16.6 steps 10 and 11
     branch.client.start(now);
   }
 

@@ -177,7 +177,7 @@ export class TransactionTable {
     return this.#servers.get(this.inviteKey(cancel)) ?? null;
   }
 
-  /** By the slot in our own branch, then the whole branch and the method (RFC 3261 17.1.3). */
+  /** By the slot in our own branch, then the whole branch and the method (RFC 3261 17.1.3, 16.7 step 1). */
   findClient(response: SipMessage): ClientTransaction | null {
     const { branch } = response.topVia;
     const tag = this.branches.read(branch);

@@ -57,6 +57,23 @@ describe('RFC 3261 16.6 request forwarding', () => {
     expect(rest(sent.text)).toBe(rest(received.text));
   });
 
+  it('step 9: adds Content-Length where a stream needs it and there is none, and nowhere else', () => {
+    const received = message(request('INVITE').text.replace(/Content-Length: \d+\r\n/, ''));
+    const tcp = { ...callee, socket: { ...callee.socket, protocol: 'tcp' as const } };
+    const sent = new ProxyBench(received).fork({ flow: tcp });
+    expect(sent.firstValue(headerNames.contentLength)).toBe(String(received.body.length));
+    expect(sent.topVia.protocol).toBe('TCP');
+    expect(new ProxyBench(received).fork().find(headerNames.contentLength)).toBe(-1);
+    const stated = new ProxyBench(request('INVITE')).fork({ flow: tcp });
+    expect(stated.values(headerNames.contentLength)).toHaveLength(1);
+  });
+
+  it('step 10: sends it to the address of the target, from its socket', () => {
+    const bench = new ProxyBench();
+    bench.add({ flow: { ...callee, address: '203.0.113.200', port: 5999 } });
+    expect(bench.take()[0]!.flow).toEqual({ ...callee, address: '203.0.113.200', port: 5999 });
+  });
+
   it('step 11: sends every branch through a client transaction', () => {
     const bench = new ProxyBench();
     bench.fork();
@@ -78,6 +95,17 @@ describe('RFC 3261 18.2.1 and RFC 3581 4 the sender’s Via', () => {
 });
 
 describe('RFC 3261 16.7 response processing', () => {
+  it('step 1: belongs to the branch whose Via it carries, whatever the order of the answers', () => {
+    const bench = new ProxyBench();
+    const [first, second] = [bench.fork(), bench.fork()];
+    bench.answer(second, 180);
+    bench.answer(first, 183);
+    expect(bench.takeEvents().filter((event) => event.startsWith('response'))).toEqual([
+      'response 1 180',
+      'response 0 183',
+    ]);
+  });
+
   it('step 3: takes its own Via off', () => {
     const bench = new ProxyBench();
     bench.answer(bench.fork(), 180);
