@@ -11,7 +11,8 @@ import { headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { parseNameAddress } from '#sip/name-address.ts';
 import { detach } from '#sip/serialize.ts';
-import { equalUris, parseUri } from '#sip/uri.ts';
+import { parseUri } from '#sip/uri.ts';
+import { equalUris } from '#sip/uri-equality.ts';
 import { isFailure } from '#util/failure.ts';
 import type { TextPool } from '#util/text-pool.ts';
 

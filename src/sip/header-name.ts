@@ -75,6 +75,9 @@ const byText: Readonly<Record<string, HeaderName>> = {
   'max-breadth': 28,
 };
 
+/** A map, because an object would have members that nobody put in: a header may be named `constructor`. */
+const byLowerCase = new Map<string, HeaderName>(Object.entries(byText));
+
 /** Spellings that senders really use: found without making a lower-case copy. */
 const byExactText = new Map<string, HeaderName>();
 for (const [text, header] of Object.entries(byText)) {
@@ -88,23 +91,33 @@ byExactText.set('Call-ID', 4);
 byExactText.set('CSeq', 5);
 byExactText.set('WWW-Authenticate', 21);
 
-/** Other compact forms, for finding a header by name that has no number. */
-const longNames: Readonly<Record<string, string>> = {
-  e: 'content-encoding',
-  r: 'refer-to',
-  b: 'referred-by',
-  u: 'allow-events',
-  a: 'accept-contact',
-  j: 'reject-contact',
-  d: 'request-disposition',
-  x: 'session-expires',
-  y: 'identity',
-  n: 'identity-info',
-};
+/** All compact forms (RFC 3261 7.3.3 and the RFCs that added some). */
+const longNames = new Map<string, string>([
+  ['v', 'via'],
+  ['f', 'from'],
+  ['t', 'to'],
+  ['i', 'call-id'],
+  ['m', 'contact'],
+  ['l', 'content-length'],
+  ['c', 'content-type'],
+  ['k', 'supported'],
+  ['o', 'event'],
+  ['s', 'subject'],
+  ['e', 'content-encoding'],
+  ['r', 'refer-to'],
+  ['b', 'referred-by'],
+  ['u', 'allow-events'],
+  ['a', 'accept-contact'],
+  ['j', 'reject-contact'],
+  ['d', 'request-disposition'],
+  ['x', 'session-expires'],
+  ['y', 'identity'],
+  ['n', 'identity-info'],
+]);
 
 /** The number of a header name as it stands in a message; 0 for all that have none. */
 export function headerOf(name: string): HeaderName {
-  return byExactText.get(name) ?? byText[name.toLowerCase()] ?? 0;
+  return byExactText.get(name) ?? byLowerCase.get(name.toLowerCase()) ?? 0;
 }
 
 /** What a header name can be by its length and first letter, in the spelling that most senders use. */
@@ -137,5 +150,5 @@ export function headerAt(text: string, start: number, end: number): HeaderName {
 /** Lower case, compact forms spelled out: two names mean the same header when this is equal. */
 export function canonicalName(name: string): string {
   const lower = name.toLowerCase();
-  return longNames[lower] ?? lower;
+  return longNames.get(lower) ?? lower;
 }

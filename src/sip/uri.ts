@@ -1,7 +1,7 @@
 /** SIP, SIPS and tel URIs (RFC 3261 19.1, RFC 3966). */
 
 import { bracketed, parseHostPort } from '#sip/host-port.ts';
-import { findParameter, listParameters } from '#sip/parameters.ts';
+import { findParameter } from '#sip/parameters.ts';
 import { Failure } from '#util/failure.ts';
 
 export class SipUri {
@@ -86,7 +86,7 @@ export function parseUri(text: string): SipUri | Failure {
   const scheme = written === 'sip' ? 'sip' : written.toLowerCase();
   if (scheme === 'tel') return parseTel(text, colon);
   if (scheme !== 'sip' && scheme !== 'sips') return problem(text);
-  if (hasBlank(text)) return problem(text);
+  if (hasForbidden(text)) return problem(text);
   let hostStart = colon + 1;
   let user = '';
   let password = '';
@@ -140,8 +140,12 @@ function parseTel(text: string, colon: number): SipUri | Failure {
   });
 }
 
-function hasBlank(text: string): boolean {
-  for (let position = 0; position < text.length; position++) if (text.charCodeAt(position) <= 32) return true;
+/** RFC 3261 25.1: white space, control characters, quotes and angle brackets stand in no URI without an escape. */
+function hasForbidden(text: string): boolean {
+  for (let position = 0; position < text.length; position++) {
+    const code = text.charCodeAt(position);
+    if (code <= 32 || code === 34 || code === 60 || code === 62 || code === 127) return true;
+  }
   return false;
 }
 
@@ -151,38 +155,4 @@ export function unescapeUri(text: string): string {
   return text.replace(/%([0-9a-fA-F]{2})/g, (_all, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
-}
-
-/** Parameters that make two URIs different when only one of them has it (RFC 3261 19.1.4). */
-const distinguishing = ['user', 'ttl', 'method', 'maddr', 'transport'];
-
-/** RFC 3261 19.1.4 */
-export function equalUris(first: string, second: string): boolean {
-  if (first === second) return true;
-  const a = parseUri(first);
-  const b = parseUri(second);
-  if (a instanceof Failure || b instanceof Failure) return false;
-  if (a.scheme !== b.scheme || unescapeUri(a.user) !== unescapeUri(b.user) || a.password !== b.password)
-    return false;
-  if (a.host.toLowerCase() !== b.host.toLowerCase() || a.port !== b.port) return false;
-  return equalParameters(a, b) && equalHeaders(a.headers, b.headers);
-}
-
-function equalParameters(a: SipUri, b: SipUri): boolean {
-  const names = new Set(
-    [...listParameters(a.parameters), ...listParameters(b.parameters)].map((p) => p.name.toLowerCase()),
-  );
-  for (const name of names) {
-    const left = a.parameter(name);
-    const right = b.parameter(name);
-    if (left === null || right === null) {
-      if (distinguishing.includes(name)) return false;
-    } else if (unescapeUri(left).toLowerCase() !== unescapeUri(right).toLowerCase()) return false;
-  }
-  return true;
-}
-
-function equalHeaders(a: string, b: string): boolean {
-  const sorted = (text: string): string => text.toLowerCase().split('&').sort().join('&');
-  return sorted(a) === sorted(b);
 }

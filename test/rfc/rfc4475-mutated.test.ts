@@ -54,6 +54,7 @@ const script = `
     if (!has_totag())
       record_route();
     $var(a) = $fU + $tU + $ct + $ua + $rb + $hdr(Subject) + $(hdr(Via)[-1]) + $si + $cl + $fn;
+    sip_to_json($var(json));
     loose_route();
     t_relay();
   }`;

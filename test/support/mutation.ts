@@ -48,7 +48,14 @@ const numbers = [
   'x'.repeat(300),
 ];
 const parameters = [' SIP/2.0', ';lr', ';tag=', ';branch=z9hG4bK', ';rport', ';received=', ';maddr=', ';q='];
-const fields = ['Via: ', 'Route: <sip:', 'Content-Length: ', 'Max-Forwards: ', 'CSeq: ', 'Contact: *'];
+const fields = [
+  'Via: ',
+  'Route: <sip:',
+  'Content-Length: ',
+  'Max-Forwards: ',
+  'CSeq: ',
+  '\r\nconstructor: x\r\n__proto__: y',
+];
 const fragments = [...separators, ...specials, ...numbers, ...parameters, ...fields];
 
 type Mutation = (text: string, random: SeededRandom) => string;

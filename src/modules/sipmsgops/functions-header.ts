@@ -270,15 +270,17 @@ export const headerFunctions: readonly Declaration[] = [
 ];
 
 function messageJson(message: SipMessage): string {
-  const headers: Record<string, string[]> = {};
+  // A map, because a header may be named like a member that every object has.
+  const headers = new Map<string, string[]>();
   for (let line = 0; line < message.lineCount; line++) {
     const name = message.lineName(line);
-    headers[name] ??= [];
-    headers[name].push(message.value(line));
+    const values = headers.get(name) ?? [];
+    values.push(message.value(line));
+    headers.set(name, values);
   }
   return JSON.stringify({
     first_line: message.text.slice(0, message.startLineEnd).trimEnd(),
-    headers,
+    headers: Object.fromEntries(headers),
     body: message.body,
   });
 }

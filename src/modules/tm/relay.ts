@@ -11,7 +11,7 @@ import type { Value } from '#script/value.ts';
 import type { MessageEdits } from '#sip/edits.ts';
 import { bracketed } from '#sip/host-port.ts';
 import { toBytes } from '#sip/serialize.ts';
-import { equalUris } from '#sip/uri.ts';
+import { equalUris } from '#sip/uri-equality.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import type { Flow, LocalSocket } from '#util/socket-address.ts';
 

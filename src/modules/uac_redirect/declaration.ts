@@ -9,7 +9,7 @@ import type { ModuleHost } from '#module/host.ts';
 import { compilePattern } from '#module/pattern.ts';
 import { type TransactionService, transactionService } from '#module/services.ts';
 import { contactsOf, type RedirectContact } from '#modules/uac_redirect/redirect-contact.ts';
-import { equalUris } from '#sip/uri.ts';
+import { equalUris } from '#sip/uri-equality.ts';
 import { Failure } from '#util/failure.ts';
 
 interface Filters {
