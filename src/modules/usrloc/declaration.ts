@@ -64,7 +64,7 @@ const parameters: readonly ParameterDeclaration[] = [
   ...ignored(
     'integer',
     'contact_refresh_timer latency_event_min_us latency_event_min_us_delta',
-    'there are no contact events',
+    'latencies of pings are not measured',
   ),
 ];
 
@@ -94,7 +94,9 @@ const statistics = [
 
 export const usrloc = defineModule<LocationModule>({
   name: 'usrloc',
-  help: 'The location table: who is registered where.',
+  help:
+    'The location table: who is registered where. Event routes: E_UL_AOR_INSERT, E_UL_AOR_DELETE, ' +
+    'E_UL_CONTACT_INSERT, E_UL_CONTACT_UPDATE, E_UL_CONTACT_DELETE, raised on the node that made the change.',
   parameters,
   statistics,
   commands,

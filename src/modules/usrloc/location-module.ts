@@ -6,6 +6,7 @@
 import { rankByHash } from '#cluster/ownership.ts';
 import type { ParameterValues } from '#module/define.ts';
 import { type ClusterSubscriber, clusterChannels, type ModuleHost } from '#module/host.ts';
+import { LocationEvents } from '#modules/usrloc/location-events.ts';
 import { LocationRecords } from '#modules/usrloc/location-records.ts';
 import type { WorkingMode } from '#modules/usrloc/working-mode.ts';
 import { splitTableKey } from '#registrar/address.ts';
@@ -13,7 +14,7 @@ import { type Binding, type FlagTexts, removalOf } from '#registrar/binding.ts';
 import type { LocationService } from '#registrar/location-service.ts';
 import { bucketsCount, LocationTable } from '#registrar/location-table.ts';
 import { Replica } from '#registrar/replica.ts';
-import { ReplicaCodec } from '#registrar/replica-message.ts';
+import { type LocationRecord, ReplicaCodec } from '#registrar/replica-message.ts';
 import { isFailure } from '#util/failure.ts';
 import { TextPool } from '#util/text-pool.ts';
 
@@ -30,6 +31,7 @@ export class LocationModule implements LocationService, ClusterSubscriber {
   readonly natFlag: number;
   readonly replica: Replica;
   readonly records: LocationRecords;
+  readonly #events: LocationEvents;
   readonly #intervalMilliseconds: number;
   #nextSweep = 0;
 
@@ -44,6 +46,7 @@ export class LocationModule implements LocationService, ClusterSubscriber {
     };
     const natFlag = parameters.nat_bflag === null ? 0 : host.flagBit('branch', String(parameters.nat_bflag));
     this.natFlag = isFailure(natFlag) ? 0 : natFlag;
+    this.#events = new LocationEvents(host, this.table, this.flags);
     const cluster = mode.isShared ? host.cluster : null;
     this.records = new LocationRecords(
       this,
@@ -77,7 +80,9 @@ export class LocationModule implements LocationService, ClusterSubscriber {
   // ── LocationService ───────────────────────────────────────────────────────────────────────────────────────────
 
   publish(address: string, bindings: readonly Binding[]): void {
+    const before = this.#events.before(address);
     this.replica.publish(bindings.map((binding) => ({ address, binding })));
+    this.#events.after(address, before, bindings);
     for (const binding of bindings) this.records.touch(address, binding.key);
   }
 
@@ -127,11 +132,17 @@ export class LocationModule implements LocationService, ClusterSubscriber {
     const expired = this.host.statistics.counter('usrloc', 'location-expires');
     const buckets = Math.max(1, Math.ceil((bucketsCount * 1000) / this.#intervalMilliseconds));
     this.host.every(1000, (now) => {
+      const over: LocationRecord[] = [];
       this.table.expire(this.#nextSweep, buckets, this.host.clock.wall(), (address, binding) => {
-        expired.value++;
-        if (this.isOurs(binding)) this.records.touch(address, binding.key);
+        over.push({ address, binding });
       });
       this.#nextSweep = (this.#nextSweep + buckets) % bucketsCount;
+      expired.value += over.length;
+      for (const { address, binding } of over) {
+        if (!this.isOurs(binding)) continue;
+        this.records.touch(address, binding.key);
+        this.#events.expired(address, binding);
+      }
       this.replica.tick(now);
     });
     this.records.keepTime(this.#intervalMilliseconds);

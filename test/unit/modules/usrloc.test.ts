@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterPort } from '#module/host.ts';
 import { usrloc } from '#modules/usrloc/declaration.ts';
+import { locationEvents } from '#modules/usrloc/location-events.ts';
 import type { LocationModule } from '#modules/usrloc/location-module.ts';
 import { readWorkingMode } from '#modules/usrloc/working-mode.ts';
 import { type LocationStorageOptions, locationDatabase } from '#registrar/location-storage.ts';
@@ -91,6 +92,40 @@ describe('commands', () => {
   ])('add refuses what is no contact', (parameters) => {
     const bench = new ScriptBench(usrloc as never, {}, new TestHost());
     expect(bench.run('ul_add', parameters)).toBeInstanceOf(Failure);
+  });
+});
+
+describe('events', () => {
+  it('tell event routes of what came, changed, went and expired', () => {
+    const host = new TestHost();
+    const heard: string[] = [];
+    for (const event of locationEvents) {
+      host.routes.set(`event ${event}`, (context) => {
+        const parameter = (name: string) => context.eventParameters!.get(name);
+        const uri = parameter('uri');
+        const more = uri === undefined ? '' : ` ${uri} ${parameter('bflags')} ${parameter('qval')}`;
+        heard.push(`${event.slice(5)} ${parameter('domain')} ${parameter('aor')}${more}`);
+        return 1;
+      });
+    }
+    const bench = new ScriptBench(usrloc as never, {}, host);
+    const take = (): string[] => heard.splice(0);
+    bench.run('ul_add', contact);
+    expect(take()).toEqual([
+      'AOR_INSERT location bob@example.org',
+      'CONTACT_INSERT location bob@example.org sip:bob@192.0.2.1 NAT PING 0.5',
+    ]);
+    bench.run('ul_add', { ...contact, q: '1' });
+    expect(take()).toEqual(['CONTACT_UPDATE location bob@example.org sip:bob@192.0.2.1 NAT PING 1']);
+    bench.run('ul_add', { ...contact, contact: 'sip:bob@192.0.2.2', cflags: '' });
+    expect(take()).toEqual(['CONTACT_INSERT location bob@example.org sip:bob@192.0.2.2  0.5']);
+    bench.run('ul_rm_contact', { ...bob, contact: 'sip:bob@192.0.2.1' });
+    expect(take()).toHaveLength(1);
+    host.advance(400_000);
+    expect(take()).toEqual([
+      'CONTACT_DELETE location bob@example.org sip:bob@192.0.2.2  0.5',
+      'AOR_DELETE location bob@example.org',
+    ]);
   });
 });
 
