@@ -2,7 +2,9 @@
 
 import type { MessageContext } from '#module/context.ts';
 import { serviceToken } from '#module/host.ts';
+import type { DigestHash } from '#sip/digest.ts';
 import type { SipMessage } from '#sip/message.ts';
+import type { Failure } from '#util/failure.ts';
 
 /** Provided by `tm`. */
 export interface TransactionService {
@@ -37,6 +39,51 @@ export interface DialogService {
   dialogId(context: MessageContext): string | null;
 }
 export const dialogService = serviceToken<DialogService>('dialog');
+
+/** Whose password is asked for. */
+export interface CredentialOwner {
+  /** User part of the name in the credentials, as its bytes came. */
+  readonly username: string;
+  /** What stands behind the `@` of a name that has one, else the realm. */
+  readonly domain: string;
+  /** The name as sent: it is what was hashed. */
+  readonly sentName: string;
+  readonly realm: string;
+  readonly hash: DigestHash;
+}
+
+/** H(username:realm:password) of a user, hexadecimal; null when there is no such user; a Failure when nobody knows. */
+export type PasswordAnswer = PasswordFound | null | Failure;
+
+export interface PasswordFound {
+  readonly ha1: string;
+  /** Asks again where `ha1` may be old; null when it is not. */
+  readonly reread: (() => Promise<PasswordAnswer>) | null;
+  /** Called when the credentials are right. */
+  accept(): void;
+}
+
+export type AuthorizationKind = 'www' | 'proxy';
+
+/** Provided by `auth`: what is common to all sources of passwords. */
+export interface AuthenticationService {
+  /** Return codes of `www_authorize` and `proxy_authorize`. `realm` '' is the domain of the request. */
+  authorize(
+    context: MessageContext,
+    kind: AuthorizationKind,
+    realm: string,
+    find: (owner: CredentialOwner) => PasswordAnswer | Promise<PasswordAnswer>,
+  ): number | Promise<number>;
+}
+export const authenticationService = serviceToken<AuthenticationService>('authentication');
+
+/** Provided by the server: keys that every node of the cluster derives alike, one for each purpose. */
+export interface SecretService {
+  /** True when nobody outside of the cluster can know the keys. */
+  readonly isSecret: boolean;
+  derive(purpose: string): Uint8Array;
+}
+export const secretService = serviceToken<SecretService>('secret');
 
 /** Provided by the server: the cluster as the operator sees it. */
 export interface ClusterView {

@@ -5,6 +5,7 @@
 import type { ModuleDeclaration } from '#module/define.ts';
 import { acc } from '#modules/acc/declaration.ts';
 import { acceptedModules } from '#modules/accepted.ts';
+import { auth } from '#modules/auth/declaration.ts';
 import { avpops } from '#modules/avpops/declaration.ts';
 import { cfgutils } from '#modules/cfgutils/declaration.ts';
 import { clusterer } from '#modules/clusterer/declaration.ts';
@@ -43,6 +44,7 @@ export const modules: readonly ModuleDeclaration[] = [
   usrloc,
   registrar,
   path,
+  auth,
   statistics,
   avpops,
   acc,

@@ -15,6 +15,7 @@ import {
   commandDirectory,
   type ProcessView,
   processView,
+  secretService,
   statelessService,
 } from '#module/services.ts';
 import { Statistics } from '#module/statistics.ts';
@@ -123,7 +124,7 @@ export class AnyviaNode {
   ): AnyviaNode | Failure {
     const branches = new BranchCodec(
       { node: identity.nodeId, incarnation: identity.incarnation, worker: 0 },
-      [branchKey(identity, ports)],
+      [clusterKey('branch', identity, ports)],
     );
     const node = new AnyviaNode(identity, configuration, ports, branches);
     const problem = node.#createModules(script, configuration, branches);
@@ -234,6 +235,10 @@ export class AnyviaNode {
     });
     host.provide(transactionCore, { table: this.table, branches, claims: this.ownership });
     host.provide(commandDirectory, this.control);
+    host.provide(secretService, {
+      isSecret: this.identity.secret !== null || this.identity.clusterId === 0,
+      derive: (purpose) => clusterKey(purpose, this.identity, ports),
+    });
     host.provide(processView, ports.process);
     if (ports.locationDatabase !== null) host.provide(locationDatabase, ports.locationDatabase);
     if (this.cluster !== null) {
@@ -304,10 +309,10 @@ const idleMessage = parseMessage(
     'From: <sip:nobody@localhost>;tag=none\r\nTo: <sip:nobody@localhost>\r\nCall-ID: none\r\nCSeq: 1 OPTIONS\r\n\r\n',
 ) as SipMessage;
 
-/** Keys of different purposes never meet: the branch's is derived from the secret. */
-function branchKey(identity: NodeIdentity, ports: NodePorts): Uint8Array {
-  if (identity.secret !== null) return Buffer.concat([Buffer.from('anyvia branch '), identity.secret]);
+/** Keys of different purposes (`branch`, `nonce`) never meet: each is derived from the secret. */
+function clusterKey(purpose: string, identity: NodeIdentity, ports: NodePorts): Uint8Array {
+  if (identity.secret !== null) return Buffer.concat([Buffer.from(`anyvia ${purpose} `), identity.secret]);
   if (identity.clusterId === 0) return ports.random(32);
-  // Without a secret every node must still read the others' branches; the log says that nothing is proved then.
-  return Buffer.from(`anyvia branch of cluster ${identity.clusterId}`);
+  // Without a secret every node must still read what the others wrote; the log says that nothing is proved then.
+  return Buffer.from(`anyvia ${purpose} of cluster ${identity.clusterId}`);
 }

@@ -70,8 +70,11 @@ const contactVariables: readonly Variable[] = [
 ];
 
 /** Parameters of the digest credentials (RFC 7616 3.4), as text beginning with `;`; null without any. */
-function credentials(message: SipMessage): string | null {
-  let line = message.find(headerNames.proxyAuthorization);
+function credentials(context: MessageContext): string | null {
+  const { message } = context;
+  // Those that were found to be right, when some were: others in the message are only claimed.
+  const authorized = context.attachments.get('auth.line') as number | undefined;
+  let line = authorized ?? message.find(headerNames.proxyAuthorization);
   if (line === -1) line = message.find(headerNames.authorization);
   return line === -1 ? null : digestParameters(message.value(line));
 }
@@ -86,7 +89,7 @@ function digestParameters(value: string): string | null {
 
 function credential(name: string): (context: MessageContext) => Value {
   return (context) => {
-    const parameters = credentials(context.message);
+    const parameters = credentials(context);
     return parameters === null ? null : findParameter(parameters, name);
   };
 }

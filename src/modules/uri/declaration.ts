@@ -31,7 +31,9 @@ function requestUri(context: MessageContext): SipUri | null {
 /** The user name in the credentials of the request, quotes removed. */
 function credentialUser(context: MessageContext): string | null {
   const { message } = context;
-  let line = message.find(headerNames.proxyAuthorization);
+  // Those that were found to be right, when some were: others in the message are only claimed.
+  const authorized = context.attachments.get('auth.line') as number | undefined;
+  let line = authorized ?? message.find(headerNames.proxyAuthorization);
   if (line === -1) line = message.find(headerNames.authorization);
   if (line === -1) return null;
   return /^digest\s.*?\busername="([^"]*)"/is.exec(message.value(line))?.[1] ?? null;
