@@ -7,8 +7,9 @@
  */
 
 import { hash, timingSafeEqual } from 'node:crypto';
-import { isToken, type SipMessage } from '#sip/message.ts';
+import type { SipMessage } from '#sip/message.ts';
 import { quotedEnd } from '#sip/parameters.ts';
+import { isToken } from '#sip/token.ts';
 import { Failure } from '#util/failure.ts';
 
 /** RFC 8760 2.1 and RFC 7616 6.1, by their registered names. */

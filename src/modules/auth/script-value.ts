@@ -8,7 +8,7 @@ export type ScriptValueReader = (context: MessageContext) => string | null;
 /** Null when the text names neither an AVP nor a script variable. */
 export function scriptValueReader(text: string): ScriptValueReader | null {
   const variable = /^\$var\(([^)]+)\)$/.exec(text.trim())?.[1];
-  if (variable !== undefined) return (context) => textOf(context.variables.get(variable));
+  if (variable !== undefined) return (context) => textOf(context.variables?.get(variable));
   if (!/^\$?avp\([^)]+\)$/.test(text.trim())) return null;
   const name = attributeName(text.trim());
   return (context) => textOf(context.attributes.get(name)?.[0]);

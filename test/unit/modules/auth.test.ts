@@ -66,7 +66,7 @@ function register(...headers: string[]): MessageContext {
   const context = requestContext(
     request('REGISTER', uri, 'To: <sip:alice@example.com>', 'Max-Forwards: 70', ...headers),
   );
-  context.variables.set('user', alice.username);
+  context.variables = new Map([['user', alice.username]]);
   context.attributes.set('pass', [alice.password]);
   return context;
 }
