@@ -15,17 +15,24 @@ import { parseMessage } from '#sip/message.ts';
 import { ManualClock } from '#util/clock.ts';
 import { isFailure } from '#util/failure.ts';
 import { Daemon, freeUdpPorts, until } from '../support/daemon.ts';
-import { mariadbMissing, startMariadb } from '../support/mariadb.ts';
+import { type MariadbServer, mariadbMissing, startMariadb } from '../support/mariadb.ts';
 
 const providers = [
   {
     name: 'SQLite',
     missing: '',
     async provide(folder: string) {
-      return { url: `sqlite://${folder}/anyvia.db`, remove: async () => {} };
+      return { url: `sqlite://${folder}/anyvia.db`, remove: async () => {}, server: null };
     },
   },
-  { name: 'MariaDB', missing: mariadbMissing(), provide: startMariadb },
+  {
+    name: 'MariaDB',
+    missing: mariadbMissing(),
+    async provide() {
+      const server = await startMariadb();
+      return { url: server.url, remove: () => server.remove(), server };
+    },
+  },
 ];
 
 const nodes = [1, 2, 3];
@@ -71,13 +78,14 @@ class Phone {
 
 for (const provider of providers) {
   if (provider.missing !== '') console.log(`Skipped: registrations on ${provider.name}: ${provider.missing}`);
-  describe.skipIf(provider.missing !== '')(`registrations with ${provider.name}`, { timeout: 60_000 }, () => {
+  describe.skipIf(provider.missing !== '')(`registrations with ${provider.name}`, { timeout: 90_000 }, () => {
     const folder = mkdtempSync(join(tmpdir(), 'anyvia-registrations-'));
     const phone = new Phone();
     const daemons: Daemon[] = [];
     let ports: number[] = [];
     let connection: SqlConnection;
     let remove: () => Promise<void>;
+    let server: MariadbServer | null = null;
 
     const script = (node: number, bins: readonly number[], url: string): string => `
 log_level=3
@@ -124,7 +132,7 @@ route { if (is_method("REGISTER")) save("location"); exit; }
 
     beforeAll(async () => {
       const place = await provider.provide(folder);
-      remove = place.remove;
+      ({ remove, server } = place);
       const opened = openDatabase(place.url, new ManualClock());
       if (isFailure(opened)) throw new Error(opened.message);
       connection = opened;
@@ -188,6 +196,31 @@ route { if (is_method("REGISTER")) save("location"); exit; }
       for (const list of await all()) expect(list).toEqual(before);
       // RFC 3261 10.3 step 7 still holds: the CSeq was kept.
       expect(await phone.register(ports[0]!, 'user5')).toBe(200);
+    });
+
+    it('go on while the database is away, and are all in it when it is back', async (context) => {
+      if (server === null) {
+        context.skip('an embedded database does not go away');
+        return;
+      }
+      await server.stop();
+      for (let index = 0; index < 60; index++) {
+        expect(await phone.register(ports[index % 3]!, `away${index}`)).toBe(200);
+      }
+      for (let index = 0; index < 10; index++) {
+        expect(await phone.register(ports[(index + 1) % 3]!, `away${index}`, 0)).toBe(200);
+      }
+      await until(async () => (await daemons[0]!.statistic('usrloc:db_failures')) > 0);
+      expect(await daemons[0]!.statistic('usrloc:db_waiting')).toBeGreaterThan(0);
+      await server.start();
+      const wanted = await contacts(daemons[0]!);
+      await until(async () => (await rows()).length === wanted.length, 40_000);
+      expect(await rows()).toEqual(wanted);
+      for (const daemon of daemons) {
+        await until(async () => (await daemon.statistic('usrloc:db_waiting')) === 0, 20_000);
+        expect(daemon.log).toMatch(/changes wait: /);
+        expect(daemon.log).toContain('writing again after');
+      }
     });
 
     it('are written before a node stops', async () => {
