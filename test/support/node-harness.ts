@@ -34,6 +34,8 @@ export interface SentDatagram {
 export interface HarnessOptions {
   /** What the resolver knows: host name to IP address. Other names cannot be resolved. */
   readonly names?: Readonly<Record<string, string>>;
+  /** Gets the resolver's answers, to give them when it likes; without it they come at once. */
+  readonly later?: (answer: () => void) => void;
   /** Files that the script includes or imports, by the path as written. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -160,7 +162,9 @@ export class NodeHarness {
       },
       resolveName: (host, _family, done) => {
         const address = options.names?.[host.toLowerCase()];
-        done(address ?? new Failure('TEST_NAME_UNKNOWN', `${host} is not known`));
+        const answer = (): void => done(address ?? new Failure('TEST_NAME_UNKNOWN', `${host} is not known`));
+        if (options.later === undefined) answer();
+        else options.later(answer);
       },
       random: (bytes) => this.#random(bytes),
       links: null,

@@ -138,7 +138,7 @@ const variables: readonly Variable[] = [
   ),
   read('T_branch_idx', 'Index of the branch.', (_t, c) => (c.branchIndex < 0 ? null : c.branchIndex)),
   read('T_branch_last_reply_code', 'Code of the last reply of this branch.', (t, c) => {
-    const state = t.proxy.branches[c.branchIndex]?.target.tag as BranchState | undefined;
+    const state = t.branchAt(c.branchIndex)?.target.tag as BranchState | undefined;
     return state === undefined || state.lastStatus === 0 ? null : state.lastStatus;
   }),
   read('T_ruri', 'Request-URI as received.', (t) => t.context.message.requestUri),

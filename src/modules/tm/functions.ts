@@ -218,8 +218,8 @@ const cancelBranch: Declaration = {
   help: 'Cancels branches of the transaction: this one, with "o" all others, with "a" all.',
   call: (module, context, which: string | null) => {
     const transaction = transactionOf(context);
-    const branch = transaction?.proxy.branches[context.branchIndex];
-    if (transaction === null || branch === undefined) return -1;
+    const branch = transaction?.branchAt(context.branchIndex) ?? null;
+    if (transaction === null || branch === null) return -1;
     const now = module.host.clock.monotonic();
     if (which?.includes('a') === true) transaction.proxy.cancel(now);
     else if (which?.includes('o') === true) transaction.proxy.cancel(now, '', branch);

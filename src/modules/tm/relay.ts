@@ -113,14 +113,15 @@ function prepareBranch(
 ): PreparedBranch | null {
   const edits = context.edits.clone();
   const { requestUri, flags } = branch;
+  const index = transaction.branchCount++;
   if (transaction.branchRoute === '') {
-    const state: BranchState = { requestUri, flags, replyRoute: '', lastStatus: 0, attributes: null };
+    const state: BranchState = { index, requestUri, flags, replyRoute: '', lastStatus: 0, attributes: null };
     return { context, branch, state, recordRoute: context.recordRoute, edits };
   }
   const attributes = new Map<string, Value[]>();
   const changed = transaction.branchContext(branch, edits, attributes);
   changed.sendSocket = branch.socket ?? context.sendSocket;
-  changed.branchIndex = transaction.proxy.branches.length;
+  changed.branchIndex = index;
   const armed = transaction.replyRoute;
   transaction.replyRoute = '';
   void module.host.runRoute('branch', transaction.branchRoute, changed);
@@ -129,6 +130,7 @@ function prepareBranch(
   transaction.replyRoute = armed;
   if (changed.dropped) return null;
   const state: BranchState = {
+    index,
     requestUri: changed.requestUri,
     flags: changed.branchFlags,
     replyRoute,

@@ -20,6 +20,8 @@ import type { Flow } from '#util/socket-address.ts';
 
 /** What a branch keeps of the script's run that made it. */
 export interface BranchState {
+  /** `$T_branch_idx`: in the order in which the script made them, whenever their names are resolved. */
+  readonly index: number;
   readonly requestUri: string;
   readonly flags: number;
   replyRoute: string;
@@ -57,6 +59,8 @@ export class ScriptTransaction implements ProxyUser {
   commonHeaders = '';
   /** Header lines for its CANCELs, from `t_add_cancel_reason`. */
   cancelReason = '';
+  /** Branches that the script has made so far. */
+  branchCount = 0;
   /** Destinations whose names are being resolved: no final answer before they are known. */
   resolving = 0;
   ended = false;
@@ -83,7 +87,7 @@ export class ScriptTransaction implements ProxyUser {
     state.lastStatus = status;
     const route = state.replyRoute === '' ? this.replyRoute : state.replyRoute;
     if (route === '' && !module.hasGlobalReplyRoute) return 'forward';
-    const context = this.#replyContext(branch, reply, state);
+    const context = this.#replyContext(reply, state);
     // A reply is not kept waiting: what the route does after such a call changes it no more.
     if (module.hasGlobalReplyRoute) void module.host.runRoute('onreply', '', context);
     if (route !== '' && !context.dropped) void module.host.runRoute('onreply', route, context);
@@ -159,6 +163,11 @@ export class ScriptTransaction implements ProxyUser {
       hook({ context: this.context, ...reply }, now);
   }
 
+  /** The latest branch with that `$T_branch_idx`: a target with several addresses has one after the other. */
+  branchAt(index: number): ProxyBranch | null {
+    return this.proxy.branches.findLast(({ target }) => (target.tag as BranchState).index === index) ?? null;
+  }
+
   /** `force_rport`: replies go to the port that the request came from. */
   obeyForcedPort(): void {
     if (this.context.forceRport) this.server.replyTo = this.server.source;
@@ -202,14 +211,14 @@ export class ScriptTransaction implements ProxyUser {
     return context;
   }
 
-  #replyContext(branch: ProxyBranch, reply: BranchReply, state: BranchState): MessageContext {
+  #replyContext(reply: BranchReply, state: BranchState): MessageContext {
     const { response, source, edits } = reply;
     const context = this.#derive('onreply', response, { reply: response, source });
     context.edits = edits;
     context.branchFlags = state.flags;
     state.attributes ??= new Map();
     context.attachments.set(branchAttributes, state.attributes);
-    context.branchIndex = branch.index;
+    context.branchIndex = state.index;
     context.requestUri = state.requestUri;
     return context;
   }
@@ -217,9 +226,12 @@ export class ScriptTransaction implements ProxyUser {
   #failureContext(branch: ProxyBranch, reply: SipMessage | null): MessageContext {
     const { message, source } = this.context;
     const context = this.#derive('failure', message, { reply, source });
-    context.branchIndex = branch.index;
+    const state = branch.target.tag as BranchState;
+    context.branchIndex = state.index;
+    context.branchFlags = state.flags;
+    if (state.attributes !== null) context.attachments.set(branchAttributes, state.attributes);
     context.edits = this.context.edits.clone();
-    context.requestUri = (branch.target.tag as BranchState).requestUri;
+    context.requestUri = state.requestUri;
     return context;
   }
 
