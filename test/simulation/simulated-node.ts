@@ -1,0 +1,203 @@
+/** One node of the simulated cluster: the real composition of all layers, on the world's clock and network. */
+
+import type { Link, LinkTransport, LinkUser } from '#cluster/link-transport.ts';
+import type { Member } from '#cluster/member.ts';
+import { isDiagnostics, loadScript } from '#module/load.ts';
+import { modules } from '#modules/index.ts';
+import { AnyviaNode, type NodePorts } from '#server/compose.ts';
+import { readConfiguration } from '#server/configuration.ts';
+import { Failure, isFailure } from '#util/failure.ts';
+import type { LocalSocket } from '#util/socket-address.ts';
+import { TimerQueue } from '#util/timer-queue.ts';
+import { anycastAddress, anycastPort, type Resident, type World } from './world.ts';
+
+interface Duty {
+  readonly interval: number;
+  due: number;
+  readonly run: (now: number) => void;
+}
+
+/** Datagrams that a stopped process's socket holds; more are dropped by the kernel. */
+const socketDatagramsMax = 200;
+
+export class SimulatedNode implements Resident {
+  readonly id: number;
+  readonly incarnation: number;
+  readonly node: AnyviaNode;
+  readonly timers = new TimerQueue();
+  readonly #world: World;
+  readonly #socket: LocalSocket;
+  #turnEnds: ((now: number) => void)[] = [];
+  readonly #duties: Duty[] = [];
+  /** What reaches a stopped process waits here, in order; null while it runs. */
+  #held: (() => void)[] | null = null;
+  #datagramsHeld = 0;
+  isDead = false;
+
+  constructor(world: World, identity: { id: number; incarnation: number }, script: string) {
+    this.#world = world;
+    this.id = identity.id;
+    this.incarnation = identity.incarnation;
+    const loaded = loadScript({ path: 'simulation.cfg', text: script, modules, readFile: () => '' });
+    if (isDiagnostics(loaded)) throw new Error(loaded.map((problem) => problem.text).join('\n'));
+    const configuration = readConfiguration(loaded, []);
+    if (isFailure(configuration)) throw new Error(configuration.message);
+    this.#socket = configuration.sockets[0]!;
+    const node = AnyviaNode.create(
+      loaded,
+      configuration,
+      { nodeId: this.id, incarnation: this.incarnation, clusterId: 1, secret: Buffer.from('open sesame') },
+      this.#ports(),
+    );
+    if (isFailure(node)) throw new Error(node.message);
+    this.node = node;
+    world.links.listen(addressOf(this.id), (link, now) => this.#user(this.node.cluster!.accept(link, now)));
+  }
+
+  start(members: readonly Member[]): void {
+    this.node.cluster!.setMembers(this.#world.now, members);
+    this.node.start();
+    this.#world.residents.add(this);
+    this.endTurn();
+  }
+
+  /** The router believes in this node. */
+  announce(): void {
+    this.#world.routes.set(this.id, this.#arrive);
+  }
+
+  withdraw(): void {
+    if (this.#world.routes.get(this.id) === this.#arrive) this.#world.routes.delete(this.id);
+  }
+
+  readonly #arrive = (text: string, from: string): void => this.#receive(text, from);
+
+  /** kill -9: nothing is said, the kernel closes what was open. The router finds out later. */
+  kill(): void {
+    this.isDead = true;
+    this.#world.residents.delete(this);
+    this.#world.links.kill(addressOf(this.id));
+  }
+
+  /** SIGSTOP and SIGCONT: the kernel keeps what arrives, as far as it has room. */
+  stop(): void {
+    this.#held ??= [];
+  }
+
+  resume(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    this.#datagramsHeld = 0;
+    if (this.isDead) return;
+    for (const run of held) run();
+  }
+
+  get isStopped(): boolean {
+    return this.#held !== null;
+  }
+
+  // ── clock ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  nextDue(): number {
+    if (this.isStopped) return Infinity;
+    if (this.#turnEnds.length > 0) return this.#world.now;
+    let due = this.timers.nextDue();
+    for (const duty of this.#duties) due = Math.min(due, duty.due);
+    return due;
+  }
+
+  advance(now: number): void {
+    if (this.isStopped) return;
+    this.timers.advance(now);
+    for (const duty of this.#duties) {
+      if (duty.due > now) continue;
+      duty.due = Math.max(duty.due + duty.interval, now);
+      duty.run(now);
+    }
+    this.endTurn();
+  }
+
+  endTurn(): void {
+    while (this.#turnEnds.length > 0) {
+      const runs = this.#turnEnds;
+      this.#turnEnds = [];
+      for (const run of runs) run(this.#world.now);
+    }
+  }
+
+  // ── what arrives ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  #receive(text: string, from: string): void {
+    if (this.isDead) return;
+    if (this.#held !== null) {
+      if (this.#datagramsHeld++ < socketDatagramsMax) this.#held.push(() => this.#receive(text, from));
+      return;
+    }
+    const [host, port] = from.split(':');
+    this.node.receive(Buffer.from(text, 'latin1'), host!, Number(port), this.#socket);
+    this.endTurn();
+  }
+
+  /** Passes on what a link brings while the process runs. */
+  #user(user: LinkUser): LinkUser {
+    const pass = (run: (now: number) => void): void => {
+      if (this.isDead) return;
+      if (this.#held !== null) this.#held.push(() => run(this.#world.now));
+      else run(this.#world.now);
+    };
+    return {
+      onOpen: () => pass((now) => user.onOpen(now)),
+      onBytes: (bytes) => pass((now) => user.onBytes(bytes, now)),
+      onDrain: () => pass((now) => user.onDrain(now)),
+      onClose: (reason) => pass((now) => user.onClose(reason, now)),
+    };
+  }
+
+  #links(): LinkTransport {
+    const transport = this.#world.links.transportOf(addressOf(this.id));
+    return {
+      connect: (address, port, user): Link => transport.connect(address, port, this.#user(user)),
+    };
+  }
+
+  #ports(): NodePorts {
+    const world = this.#world;
+    const say =
+      (level: string) =>
+      (message: string, fields?: unknown): void => {
+        world.tell(`   node ${this.id} ${level}: ${message}`);
+        if (level === 'error') world.problem(`node ${this.id}: ${message} ${JSON.stringify(fields ?? '')}`);
+      };
+    return {
+      clock: { monotonic: () => world.now, wall: () => 1_800_000_000_000 + world.now },
+      timers: this.timers,
+      log: { error: say('error'), warn: say('warn'), info: say('info'), debug: () => {} },
+      process: {
+        version: 'simulated',
+        startedAt: 0,
+        list: () => [],
+        logLevel: () => 4,
+        setLogLevel: () => {},
+      },
+      send: (bytes, flow) => {
+        const text = Buffer.from(bytes).toString('latin1');
+        world.send(text, `${anycastAddress}:${anycastPort}`, `${flow.address}:${flow.port}`);
+      },
+      resolveName: (host, _family, done) => done(new Failure('TEST_NAME_UNKNOWN', `${host} is not known`)),
+      random: (bytes) => world.random.bytes(bytes),
+      links: this.#links(),
+      endOfTurn: (run) => this.#turnEnds.push(run),
+      every: (interval, run) => {
+        this.#duties.push({ interval, due: world.now + interval, run });
+      },
+      rearm: () => {},
+      locationDatabase: null,
+      reloadMembership: () => null,
+    };
+  }
+}
+
+/** Address of a node's own, for the links. */
+export function addressOf(node: number): string {
+  return `10.0.0.${node}`;
+}
