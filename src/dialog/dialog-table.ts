@@ -13,7 +13,8 @@ const tombstonesMax = 100_000;
 export class DialogTable {
   readonly #dialogs = new Map<string, Dialog>();
   readonly #byCallId = new Map<string, Dialog>();
-  readonly #tombstones = new Set<string>();
+  /** When each ended here, ms. */
+  readonly #tombstones = new Map<string, number>();
   /** profile → value ('' for none) → dialogs. */
   readonly #profiles = new Map<string, Map<string, number>>();
   refusedFull = 0;
@@ -53,13 +54,18 @@ export class DialogTable {
     return dialog;
   }
 
+  /** Ids of dialogs that ended here at `time` (ms) or later, as far as they are remembered. */
+  *endedSince(time: number): IterableIterator<string> {
+    for (const [id, endedAt] of this.#tombstones) if (endedAt >= time) yield id;
+  }
+
   hasEnded(id: string): boolean {
     return this.#tombstones.has(id);
   }
 
   /** The dialog that ended now; null when it was unknown. Either way it cannot come back. */
-  end(id: string, reason: string): Dialog | null {
-    this.#bury(id);
+  end(id: string, reason: string, now = 0): Dialog | null {
+    this.#bury(id, now);
     const dialog = this.#dialogs.get(id);
     if (dialog === undefined) return null;
     this.#dialogs.delete(id);
@@ -129,10 +135,10 @@ export class DialogTable {
     else values.set(key, count);
   }
 
-  #bury(id: string): void {
-    this.#tombstones.add(id);
+  #bury(id: string, now: number): void {
+    this.#tombstones.set(id, now);
     if (this.#tombstones.size <= tombstonesMax) return;
-    const oldest = this.#tombstones.values().next();
+    const oldest = this.#tombstones.keys().next();
     if (!oldest.done) this.#tombstones.delete(oldest.value);
   }
 }

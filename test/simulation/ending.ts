@@ -31,7 +31,9 @@ function judgeCall(storm: Storm, call: Call): void {
 
 /** Where a CANCEL races with the answer, both outcomes are right. */
 function expectedStatus({ plan, cancelSent }: Call): number[] {
-  const answers = plan.answer === 0 ? [] : [plan.answer];
+  const answers: number[] = plan.answer === 0 ? [] : [plan.answer];
+  // Cancelled while the first place refuses: no second place is tried.
+  if (cancelSent && plan.target.startsWith('f')) answers.push(486);
   return cancelSent ? [...answers, 487] : answers.length === 0 ? [487, 408] : answers;
 }
 

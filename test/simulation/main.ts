@@ -4,24 +4,24 @@
  */
 
 import { Command } from 'commander';
-import { judge } from './ending.ts';
-import { Storm, type StormResult } from './storm.ts';
+import { type NodeFault, nodeFaults, type StormResult } from './storm.ts';
+import { runStorm } from './storm-run.ts';
 
-const failuresShownMax = 400;
+const failuresShownMax = 20;
 
 interface SimulateOptions {
   readonly seeds: number;
   readonly nodes: number;
   readonly calls: number;
   readonly from: number;
+  /** True: the option without any kind. */
+  readonly faults: readonly NodeFault[] | true;
   readonly seed?: number;
 }
 
-async function runSeed(seed: number, options: SimulateOptions, isTold: boolean): Promise<StormResult> {
-  const storm = new Storm({ seed, nodes: options.nodes, calls: options.calls, isTold });
-  const result = storm.run();
-  await judge(storm);
-  return result;
+function runSeed(seed: number, options: SimulateOptions, isTold: boolean): Promise<StormResult> {
+  const { nodes, calls, faults } = options;
+  return runStorm({ seed, nodes, calls, faults: Array.isArray(faults) ? faults : [], isTold });
 }
 
 function complain(seed: number, result: StormResult, options: SimulateOptions): void {
@@ -63,6 +63,7 @@ const program = new Command('simulate')
   .option('--from <number>', 'the first of them', Number, 1)
   .option('--nodes <number>', 'nodes of the cluster', Number, 3)
   .option('--calls <number>', 'calls of each run', Number, 8)
+  .option('--faults [kind...]', 'what may happen to nodes and links', [...nodeFaults])
   .option('--seed <number>', 'run this seed alone, and print every message', Number);
 await program.parseAsync();
 process.exitCode = (await simulate(program.opts<SimulateOptions>())) === 0 ? 0 : 1;

@@ -13,9 +13,14 @@ export interface StormOptions {
   readonly seed: number;
   readonly nodes: number;
   readonly calls: number;
+  /** What may happen to nodes and links, beside what happens to datagrams. */
+  readonly faults?: readonly NodeFault[];
   /** Keeps a journal of every message. */
   readonly isTold?: boolean;
 }
+
+export const nodeFaults = ['kill', 'stop', 'part', 'bar'] as const;
+export type NodeFault = (typeof nodeFaults)[number];
 
 export interface StormResult {
   readonly problems: readonly string[];
@@ -27,7 +32,7 @@ export interface StormResult {
 /** Calls begin, and faults happen, in this time. */
 const stormMilliseconds = 15_000;
 /** Then everything must come to its end: Timer C, an answer to the CANCEL, and Timer H, with claims after it. */
-const calmMilliseconds = 150_000;
+const calmMilliseconds = 260_000;
 const bin = 5566;
 const callerHost = '10.1.0.1';
 const calleeHost = '10.2.0.1';
@@ -136,9 +141,10 @@ export class Storm {
 
   #chooseNodeFaults(): void {
     const { world } = this;
-    const count = world.pick([0, 0, 1, 1, 2]);
+    const kinds = this.#options.faults ?? nodeFaults;
+    const count = kinds.length === 0 ? 0 : world.pick([0, 0, 1, 1, 2]);
     for (let index = 0; index < count; index++) {
-      const kind = world.pick(['kill', 'stop', 'part', 'bar'] as const);
+      const kind = world.pick(kinds);
       const at = world.between(500, stormMilliseconds - 2000);
       const node = world.between(1, this.#options.nodes);
       const lasts = world.pick([400, 1500, 5000]);
@@ -147,7 +153,7 @@ export class Storm {
     }
   }
 
-  #fault(kind: 'kill' | 'stop' | 'part' | 'bar', id: number, lasts: number): void {
+  #fault(kind: NodeFault, id: number, lasts: number): void {
     const node = this.nodes.get(id);
     if (node === undefined) return;
     this.world.tell(`FAULT ${kind} of node ${id} for ${lasts} ms`);

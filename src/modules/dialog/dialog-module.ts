@@ -3,7 +3,7 @@
  * peers at the moment they change. A BYE ends a dialog on every node, whichever node saw it.
  */
 
-import { type DialogDelta, decodeDelta, encodeDelta } from '#dialog/delta.ts';
+import { type DialogDelta, decodeDelta, encodeDelta, type StateChange } from '#dialog/delta.ts';
 import { type Dialog, type DialogRecord, dialogStates } from '#dialog/dialog.ts';
 import { DialogTable } from '#dialog/dialog-table.ts';
 import type { MessageContext } from '#module/context.ts';
@@ -19,6 +19,12 @@ import type { Timer, TimerTarget } from '#util/timer-queue.ts';
 
 /** A peer's dialog lives this much longer here than there: its owner is the one to end it in time. */
 const copyGraceSeconds = 60;
+/** A dialog whose owner died before the answer: nobody rings longer than Timer C (RFC 3261 16.6 step 11). */
+const orphanSeconds = 180;
+/** A link may have been dead for so long before its node was taken for down: what was said then is said again. */
+const silenceMilliseconds = 10_000;
+/** What a node that has just started may hear of from a peer that does not know better yet. */
+const staleMilliseconds = 60_000;
 
 class Lifetime implements TimerTarget {
   readonly #expire: (now: number) => void;
@@ -43,6 +49,9 @@ export class DialogModule implements DialogService, ClusterSubscriber {
   readonly profiles: ReadonlyMap<string, boolean>;
   readonly #lifetimes = new Map<string, Lifetime>();
   readonly #counters: Readonly<Record<string, Counter>>;
+  /** When each peer was last reached, and in which life. */
+  readonly #lost = new Map<number, { readonly incarnation: number; readonly at: number }>();
+  readonly #incarnations = new Map<number, number>();
   #created = 0;
 
   constructor(host: ModuleHost, parameters: ParameterValues) {
@@ -64,7 +73,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     host.hooks.onLooseRoute.push((context, routeParameters, now) =>
       this.#onLooseRoute(context, routeParameters, now),
     );
-    host.hooks.onEndToEndAck.push((context) => this.#onAck(context));
+    host.hooks.onEndToEndAck.push((context, now) => this.#onAck(context, now));
     host.hooks.onTransactionEnd.push((context, now) => this.#onTransactionEnd(context, now));
     host.cluster?.subscribe(clusterChannels.dialog, this);
   }
@@ -153,14 +162,17 @@ export class DialogModule implements DialogService, ClusterSubscriber {
       this.#end(dialog.id, `Upstream ${reply.status}`, now);
       return;
     }
-    if (dialog.state >= dialogStates.answered) return;
+    if (dialog.state < dialogStates.answered) this.#answer(dialog, reply.toTag, now);
+  }
+
+  #answer(dialog: Dialog, toTag: string, now: number): void {
     dialog.state = dialogStates.answered;
-    dialog.toTag = detach(reply.toTag);
+    dialog.toTag = detach(toTag);
     dialog.start = Math.floor(this.host.clock.wall() / 1000);
     this.#live(dialog, now, dialog.lifetime);
     this.#counters.update_sent!.value++;
-    const { id, state, toTag, start } = dialog;
-    this.#tell({ kind: 'state', body: { id, state, toTag, start } });
+    const { id, state, start } = dialog;
+    this.#tell({ kind: 'state', body: { id, state, toTag: dialog.toTag, start } });
   }
 
   #onLooseRoute(context: MessageContext, parameters: string, now: number): void {
@@ -175,9 +187,12 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     if (known !== null || id !== null) this.#end(known?.id ?? detach(id!), 'BYE', now);
   }
 
-  #onAck(context: MessageContext): void {
+  #onAck(context: MessageContext, now: number): void {
     const dialog = context.dialog as Dialog | null;
-    if (dialog?.state === dialogStates.answered) dialog.state = dialogStates.confirmed;
+    if (dialog === null) return;
+    // Its owner died with the INVITE, and the answer went past it: the ACK says that there was one.
+    if (dialog.state < dialogStates.answered) this.#answer(dialog, context.request.toTag, now);
+    if (dialog.state === dialogStates.answered) dialog.state = dialogStates.confirmed;
   }
 
   /** An INVITE that ended without any final response leaves no dialog. */
@@ -194,8 +209,8 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     this.#tell({ kind: 'end', body: { id, reason } });
   }
 
-  #forget(id: string, reason: string, _now: number): void {
-    this.table.end(id, reason);
+  #forget(id: string, reason: string, now: number): void {
+    this.table.end(id, reason, now);
     const lifetime = this.#lifetimes.get(id);
     if (lifetime === undefined) return;
     this.host.timers.stop(lifetime.timer);
@@ -231,7 +246,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
         this.#onRecord(from, delta.body, now);
         return;
       case 'state':
-        this.#onState(delta.body);
+        this.#onState(delta.body, now);
         return;
       case 'end':
         this.#counters.delete_recv!.value++;
@@ -270,19 +285,21 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     this.#live(dialog, now, record.lifetime + copyGraceSeconds);
   }
 
-  #onState(change: { id: string; state: number; toTag: string; start: number }): void {
+  #onState(change: StateChange, now: number): void {
     this.#counters.update_recv!.value++;
     const dialog = this.table.get(change.id);
     if (dialog === null || change.state <= dialog.state) return;
     dialog.state = change.state;
     dialog.toTag = change.toTag;
     dialog.start = change.start;
+    this.#live(dialog, now, dialog.lifetime + copyGraceSeconds);
   }
 
   /** Everything of ours, and of nodes that cannot speak for themselves, to the node that joined. */
-  onPeerUp(node: number, incarnation: number): void {
+  onPeerUp(node: number, incarnation: number, now: number): void {
     const { cluster } = this.host;
     if (cluster === null) return;
+    this.#incarnations.set(node, incarnation);
     const live = new Set(cluster.livePeers());
     const send = (delta: DialogDelta): void => {
       cluster.send(node, clusterChannels.dialog, encodeDelta(delta));
@@ -295,10 +312,18 @@ export class DialogModule implements DialogService, ClusterSubscriber {
       if (isOurs || isFormerLife || isOrphan) send({ kind: 'record', body: dialog.record() });
     }
     send({ kind: 'snapshotEnd', body: null });
+    const lost = this.#lost.get(node);
+    const since = lost?.incarnation === incarnation ? lost.at - silenceMilliseconds : now - staleMilliseconds;
+    for (const id of this.table.endedSince(since)) send({ kind: 'end', body: { id, reason: 'BYE' } });
   }
 
-  /** Calls go on although their owner is gone: whoever sees the BYE ends them. */
-  onPeerDown(): void {}
+  /** Calls go on although their owner is gone: whoever sees the BYE ends them. Those that rang may have died with it. */
+  onPeerDown(node: number, now: number): void {
+    this.#lost.set(node, { incarnation: this.#incarnations.get(node) ?? 0, at: now });
+    for (const dialog of this.table.all())
+      if (dialog.owner === node && dialog.state < dialogStates.answered)
+        this.#live(dialog, now, orphanSeconds);
+  }
 }
 
 /** `a;b/b; c` → names without their suffix. */

@@ -1,0 +1,42 @@
+/**
+ * Seeds of the simulation: `SIMULATION_SEEDS=2000` runs more of them, `npm run simulate -- --seed N` shows one message
+ * by message.
+ */
+
+import { env } from 'node:process';
+import { describe, expect, it } from 'vitest';
+import type { NodeFault } from './storm.ts';
+import { runStorm } from './storm-run.ts';
+
+const seeds = Number(env.SIMULATION_SEEDS ?? 150);
+const millisecondsPerSeed = 200;
+
+interface Cluster {
+  readonly nodes: number;
+  readonly share: number;
+  readonly faults: readonly NodeFault[];
+}
+
+const clusters: readonly Cluster[] = [
+  { nodes: 3, share: 0.8, faults: [] },
+  { nodes: 5, share: 0.15, faults: [] },
+  { nodes: 16, share: 0.05, faults: [] },
+];
+
+describe('calls through a cluster in a storm', () => {
+  for (const { nodes, share, faults } of clusters) {
+    const count = Math.ceil(seeds * share);
+    it(
+      `end as they must with ${nodes} nodes, ${count} seeds`,
+      async () => {
+        const failed: string[] = [];
+        for (let seed = 1; seed <= count; seed++) {
+          const { problems, faults: chosen } = await runStorm({ seed, nodes, calls: 8, faults });
+          if (problems.length > 0) failed.push(`seed ${seed} (${chosen.join('; ')}): ${problems.join('; ')}`);
+        }
+        expect(failed).toEqual([]);
+      },
+      10_000 + count * millisecondsPerSeed,
+    );
+  }
+});
