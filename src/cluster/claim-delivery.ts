@@ -31,7 +31,7 @@ export class ClaimDelivery implements TimerTarget {
     this.#batchMilliseconds = batchMilliseconds;
   }
 
-  /** There is a claim in the batch; `urgent`: the batch is full. */
+  /** There is a claim in the batch, or a patient frame in the outbox; `urgent`: the batch is full. */
   wait(now: number, urgent: boolean): void {
     if (urgent || this.#batchMilliseconds === 0) this.hurry();
     else this.#timer ??= this.#parts.timers.start(now, this.#batchMilliseconds, this, 0);
@@ -40,7 +40,7 @@ export class ClaimDelivery implements TimerTarget {
   /** The batch goes out when this turn ends. */
   hurry(): void {
     this.#areDue = true;
-    this.#parts.outbox.schedule();
+    this.#parts.outbox.hurry();
   }
 
   stop(): void {

@@ -234,11 +234,13 @@ export class ClusterNode implements TimerTarget {
     return peer?.isReached ? peer.incarnation : null;
   }
 
-  broadcast(channel: number, body: Uint8Array): void {
-    for (const node of this.#peers.live) this.send(node, channel, body);
+  /** `isPatient`: it may wait for company as long as claims may. */
+  broadcast(channel: number, body: Uint8Array, isPatient = false): void {
+    for (const node of this.#peers.live) this.send(node, channel, body, isPatient);
+    if (isPatient) this.#delivery.wait(this.#now, false);
   }
 
-  send(node: number, channel: number, body: Uint8Array): boolean {
+  send(node: number, channel: number, body: Uint8Array, isPatient = false): boolean {
     const message: ChannelMessage = { channel, body };
     if (channelCodec.size(message) > frameBytesMax - 64) return false;
     return this.#outbox.send(this.#now, node, {
@@ -246,6 +248,7 @@ export class ClusterNode implements TimerTarget {
       codec: channelCodec,
       body: message,
       priority: 'bulk',
+      isPatient,
     });
   }
 

@@ -11,6 +11,8 @@ export interface OutgoingFrame<Body> {
   readonly codec: Codec<Body>;
   readonly body: Body;
   readonly priority: FramePriority;
+  /** It may wait until something else leaves over the link, or the batch of claims is due. */
+  readonly isPatient?: boolean;
 }
 
 export interface FrameSender {

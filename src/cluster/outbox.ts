@@ -36,6 +36,8 @@ export class Outbox implements FrameSender {
   readonly #user: OutboxUser;
   readonly #endOfTurn: (run: (now: number) => void) => void;
   readonly #waiting = new Set<Connection>();
+  /** Those with nothing but patient frames. */
+  readonly #patient = new Set<Connection>();
   #isScheduled = false;
 
   constructor(
@@ -63,9 +65,19 @@ export class Outbox implements FrameSender {
       peer.counters.drops.queueFull++;
       return false;
     }
+    if (frame.isPatient === true) {
+      this.#patient.add(path);
+      return true;
+    }
     this.#waiting.add(path);
     this.schedule();
     return true;
+  }
+
+  /** Patient frames have waited long enough: they leave when this turn ends. */
+  hurry(): void {
+    for (const connection of this.#patient) this.#waiting.add(connection);
+    this.schedule();
   }
 
   /**
@@ -100,6 +112,7 @@ export class Outbox implements FrameSender {
   flush(now: number): void {
     this.#user.onTurnEnd(now);
     for (const connection of this.#waiting) {
+      this.#patient.delete(connection);
       if (connection.state !== 'up') continue;
       const peer = this.#peers.get(connection.hello!.nodeId);
       if (peer?.connection === connection) this.#user.onLinkFlush(peer, now);

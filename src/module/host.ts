@@ -41,8 +41,11 @@ export interface ClusterPort {
   readonly incarnation: number;
   /** Ids of the peers whose link is up now. */
   livePeers(): readonly number[];
-  /** Queues `body` to every live peer, in order per peer. Never blocks; a full queue drops and counts. */
-  broadcast(channel: number, body: Uint8Array): void;
+  /**
+   * Queues `body` to every live peer, in order per peer. Never blocks; a full queue drops and counts. `isPatient`: it
+   * may wait for company as long as claims may, for each frame that leaves by itself wakes a peer.
+   */
+  broadcast(channel: number, body: Uint8Array, isPatient?: boolean): void;
   /** False when the peer is down or its queue full. */
   send(node: number, channel: number, body: Uint8Array): boolean;
   subscribe(channel: number, subscriber: ClusterSubscriber): void;

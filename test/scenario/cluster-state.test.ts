@@ -4,6 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { isFailure } from '#util/failure.ts';
 import { ClusterSimulation, datagram } from './cluster-simulation.ts';
 
+/** More than any batch of claims waits. */
+const batchMilliseconds = 50;
+
 function texts(received: readonly { readonly datagram: { readonly bytes: Uint8Array } }[]): string[] {
   return received.map((entry) => String(entry.datagram.bytes));
 }
@@ -36,6 +39,26 @@ describe('shared state', () => {
     cluster.kill(1);
     cluster.run(5);
     expect(heard).toEqual(['2: 1 down', '3: 1 down']);
+  });
+
+  it('that is patient waits for company, and overtakes nothing', () => {
+    const cluster = ClusterSimulation.running(2);
+    const heard: string[] = [];
+    cluster.cluster(2).subscribe(2, {
+      onMessage: (_from, body) => heard.push(String(body)),
+      onPeerUp: () => {},
+      onPeerDown: () => {},
+    });
+    const node = cluster.cluster(1);
+    node.broadcast(2, Buffer.from('a'), true);
+    cluster.run(3);
+    expect(heard).toEqual([]);
+    node.broadcast(2, Buffer.from('b'));
+    cluster.run(3);
+    expect(heard).toEqual(['a', 'b']);
+    node.broadcast(2, Buffer.from('c'), true);
+    cluster.run(batchMilliseconds + 5);
+    expect(heard).toEqual(['a', 'b', 'c']);
   });
 
   it('on a channel that nobody knows is counted', () => {

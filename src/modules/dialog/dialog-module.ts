@@ -144,7 +144,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     if (route !== null && !route.parameters.includes(parameter)) {
       route.parameters.push(parameter);
       this.#counters.create_sent!.value++;
-      this.#tell({ kind: 'record', body: dialog.record() });
+      this.#tell({ kind: 'record', body: dialog.record() }, true);
     }
   }
 
@@ -206,7 +206,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     if (this.table.hasEnded(id)) return;
     this.#forget(id, reason, now);
     this.#counters.delete_sent!.value++;
-    this.#tell({ kind: 'end', body: { id, reason } });
+    this.#tell({ kind: 'end', body: { id, reason } }, true);
   }
 
   #forget(id: string, reason: string, now: number): void {
@@ -234,8 +234,10 @@ export class DialogModule implements DialogService, ClusterSubscriber {
 
   // ── shared with the peers ─────────────────────────────────────────────────────────────────────────────────────
 
-  #tell(delta: DialogDelta): void {
-    if (this.host.cluster !== null) this.host.cluster.broadcast(clusterChannels.dialog, encodeDelta(delta));
+  /** `isPatient`: nobody acts on it before the next message of the dialog comes, and that takes longer. */
+  #tell(delta: DialogDelta, isPatient = false): void {
+    const { cluster } = this.host;
+    if (cluster !== null) cluster.broadcast(clusterChannels.dialog, encodeDelta(delta), isPatient);
   }
 
   onMessage(from: number, body: Uint8Array, now: number): void {
