@@ -357,7 +357,7 @@ export class LinkKeeper implements ConnectionUser {
 
 export const defaultSettings: ClusterSettings = {
   heartbeat: 1000,
-  claimBatch: 5,
+  claimBatch: 20,
   askWait: 50,
   callWait: 5000,
   redialFirst: 100,

@@ -149,7 +149,8 @@ export class ClusterSimulation {
       secret: secret === null ? null : Buffer.from(secret),
       ...identityChanges,
     };
-    const node = new SimulatedNode(this.network, identity, settings, address);
+    // Short, so that scenarios need not wait for it.
+    const node = new SimulatedNode(this.network, identity, { claimBatch: 5, ...settings }, address);
     if (!this.nodes.has(nodeId)) this.nodes.set(nodeId, node);
     else this.#extra.push(node);
     node.node.setMembers(this.now, this.members);

@@ -61,7 +61,11 @@ const parameters: readonly ParameterDeclaration[] = [
   },
   integer('ping_interval', 1, 'Seconds between heartbeats. Three missed in a row take the link down.'),
   integer('membership_interval', 10, 'Seconds between two looks at the table; 0 = only on command.'),
-  integer('claim_batch_interval', 5, 'Milliseconds that claims may wait to go out together.'),
+  integer(
+    'claim_batch_interval',
+    20,
+    'Milliseconds that claims and news of dialogs may wait to go out together.',
+  ),
   integer('enable_stats', 1, 'Accepted; counting costs nothing here.'),
   ignored('ping_timeout', 'a heartbeat is missed when the next one is due'),
   ignored('node_timeout', 'a lost link is dialled again at once, with a growing pause'),
