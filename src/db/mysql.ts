@@ -48,6 +48,9 @@ const unservingCodes: readonly string[] = [
 const conflictCodes: readonly string[] = ['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT'];
 const conflictAttemptsMax = 4;
 
+/** Values are put into statements with backslashes, which a server can be set to take for ordinary characters. */
+const escapesOn = "SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')";
+
 export class MysqlConnection implements SqlConnection {
   readonly dialect = 'mysql';
   readonly description: string;
@@ -107,7 +110,8 @@ export class MysqlConnection implements SqlConnection {
     statement: string,
     values: readonly SqlValue[],
   ): Promise<SqlRow[] | Failure | 'lost' | 'conflict'> {
-    const connection = await this.#connect();
+    const kept = this.#connect();
+    const connection = await kept;
     if (connection instanceof Failure) return connection;
     try {
       const [rows] = await connection.query({
@@ -123,9 +127,12 @@ export class MysqlConnection implements SqlConnection {
         return 'conflict';
       }
       if (code.startsWith('ER_') && !unservingCodes.includes(code)) return this.#explain(error);
-      this.#lastFailure = this.#explain(error);
-      this.#connection = null;
-      this.#firstHost++;
+      // Of several statements on a connection that broke, the first lets go of it; the next one is not theirs.
+      if (this.#connection === kept) {
+        this.#lastFailure = this.#explain(error);
+        this.#connection = null;
+        this.#firstHost++;
+      }
       connection.destroy();
       return 'lost';
     }
@@ -184,6 +191,7 @@ export class MysqlConnection implements SqlConnection {
           connectTimeout: connectMilliseconds,
           ...(database === undefined ? {} : { database }),
         });
+        await connection.query(escapesOn);
         this.#firstHost = index;
         return connection;
       } catch (error) {

@@ -85,6 +85,30 @@ export interface SecretService {
 }
 export const secretService = serviceToken<SecretService>('secret');
 
+export type TableRow = Readonly<Record<string, string | number | null>>;
+
+export interface TableQuery {
+  readonly table: string;
+  readonly columns: readonly string[];
+  /** Column and value, all of which a row must have. */
+  readonly where: readonly (readonly [string, string])[];
+  readonly rowsMax: number;
+}
+
+/** Tables that the operator fills, read while a message waits; implemented in `db`. */
+export interface TableSource {
+  /** Where it leads, without a password. */
+  readonly description: string;
+  /** Failures: DB_NAME_INVALID and those of the connection. */
+  select(query: TableQuery): Promise<readonly TableRow[] | Failure>;
+}
+
+/** Provided by the server. Failures: DB_URL_INVALID. */
+export interface TableService {
+  open(url: string): TableSource | Failure;
+}
+export const tableService = serviceToken<TableService>('tables');
+
 /** Provided by the server: the cluster as the operator sees it. */
 export interface ClusterView {
   list(): unknown;

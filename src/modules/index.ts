@@ -6,6 +6,7 @@ import type { ModuleDeclaration } from '#module/define.ts';
 import { acc } from '#modules/acc/declaration.ts';
 import { acceptedModules } from '#modules/accepted.ts';
 import { auth } from '#modules/auth/declaration.ts';
+import { authDb } from '#modules/auth_db/declaration.ts';
 import { avpops } from '#modules/avpops/declaration.ts';
 import { cfgutils } from '#modules/cfgutils/declaration.ts';
 import { clusterer } from '#modules/clusterer/declaration.ts';
@@ -45,6 +46,7 @@ export const modules: readonly ModuleDeclaration[] = [
   registrar,
   path,
   auth,
+  authDb,
   statistics,
   avpops,
   acc,

@@ -17,6 +17,8 @@ import {
   processView,
   secretService,
   statelessService,
+  type TableService,
+  tableService,
 } from '#module/services.ts';
 import { Statistics } from '#module/statistics.ts';
 import { transactionCore } from '#modules/tm/ports.ts';
@@ -57,6 +59,8 @@ export interface NodePorts {
   rearm(): void;
   /** What modules write behind; null when there is no database. */
   readonly locationDatabase: LocationDatabase | null;
+  /** Null when there is no database. */
+  readonly tables: TableService | null;
   /** Reads the membership table now. */
   reloadMembership(): unknown;
 }
@@ -241,6 +245,7 @@ export class AnyviaNode {
     });
     host.provide(processView, ports.process);
     if (ports.locationDatabase !== null) host.provide(locationDatabase, ports.locationDatabase);
+    if (ports.tables !== null) host.provide(tableService, ports.tables);
     if (this.cluster !== null) {
       host.provide(
         clusterView,

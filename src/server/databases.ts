@@ -1,12 +1,14 @@
 /**
- * The databases that modules write behind: one connection per URL, shared by all tables in it. When the node stops,
+ * The databases of the modules: per URL one connection to write behind and one to read, each for all tables in it. When the node stops,
  * what waits is written first, as far as there is time.
  */
 
 import { LocationStore } from '#db/location-store.ts';
 import { openDatabase } from '#db/open.ts';
 import type { SqlConnection } from '#db/sql-connection.ts';
+import { TableReader } from '#db/table-reader.ts';
 import type { Logger } from '#module/host.ts';
+import type { TableService } from '#module/services.ts';
 import type {
   LocationDatabase,
   LocationStorage,
@@ -32,6 +34,14 @@ export class Databases {
   /** For the module `usrloc`. */
   readonly location: LocationDatabase = { open: (options) => this.#openLocation(options) };
 
+  /** For modules that read while a message waits: on connections of their own, so that no bulk write is before them. */
+  readonly tables: TableService = {
+    open: (url) => {
+      const connection = this.#connection(url, 'read');
+      return isFailure(connection) ? connection : new TableReader(connection);
+    },
+  };
+
   #openLocation(options: LocationStorageOptions): LocationStorage | Failure {
     const connection = this.#connection(options.url);
     if (isFailure(connection)) return connection;
@@ -40,11 +50,12 @@ export class Databases {
     return store;
   }
 
-  #connection(url: string): SqlConnection | Failure {
-    const known = this.#connections.get(url);
+  #connection(url: string, purpose: 'read' | 'write' = 'write'): SqlConnection | Failure {
+    const key = `${purpose} ${url}`;
+    const known = this.#connections.get(key);
     if (known !== undefined) return known;
     const connection = openDatabase(url, this.#clock);
-    if (!isFailure(connection)) this.#connections.set(url, connection);
+    if (!isFailure(connection)) this.#connections.set(key, connection);
     return connection;
   }
 

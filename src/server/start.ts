@@ -269,6 +269,7 @@ class Server {
       },
       rearm: () => this.#driver.rearm(),
       locationDatabase: this.#databases.location,
+      tables: this.#databases.tables,
       reloadMembership: () => this.#reload(),
     };
   }

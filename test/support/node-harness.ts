@@ -174,6 +174,7 @@ export class NodeHarness {
       },
       rearm: () => {},
       locationDatabase: null,
+      tables: null,
       reloadMembership: () => null,
     };
   }

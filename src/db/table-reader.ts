@@ -1,0 +1,34 @@
+/** Reads single rows of tables that scripts name, for modules that judge a message by them. */
+
+import type { SqlConnection } from '#db/sql-connection.ts';
+import type { TableQuery, TableRow, TableSource } from '#module/services.ts';
+import { Failure } from '#util/failure.ts';
+
+const sqlName = /^[A-Za-z0-9_]{1,64}$/;
+
+export class TableReader implements TableSource {
+  readonly #connection: SqlConnection;
+
+  constructor(connection: SqlConnection) {
+    this.#connection = connection;
+  }
+
+  get description(): string {
+    return this.#connection.description;
+  }
+
+  /** Names of tables and columns become part of the statement: they are checked; values never do. */
+  async select({ table, columns, where, rowsMax }: TableQuery): Promise<readonly TableRow[] | Failure> {
+    const wrong = [table, ...columns, ...where.map(([column]) => column)].find((name) => !sqlName.test(name));
+    if (wrong !== undefined)
+      return new Failure('DB_NAME_INVALID', `"${wrong}" is no name of a table or column`);
+    const conditions = where.map(([column]) => `${column} = ?`).join(' AND ');
+    const rows = await this.#connection.query(
+      `SELECT ${columns.join(', ')} FROM ${table} WHERE ${conditions} LIMIT ${Math.trunc(rowsMax)}`,
+      where.map(([, value]) => value),
+    );
+    if (!(rows instanceof Failure)) return rows as TableRow[];
+    if (rows.code !== 'DB_TABLE_MISSING' && rows.code !== 'DB_DATABASE_MISSING') return rows;
+    return new Failure(rows.code, `${rows.message} (anyvia db create --db URL lays the tables)`);
+  }
+}
