@@ -16,6 +16,7 @@ import { maxfwd } from '#modules/maxfwd/declaration.ts';
 import { nathelper } from '#modules/nathelper/declaration.ts';
 import { options } from '#modules/options/declaration.ts';
 import { path } from '#modules/path/declaration.ts';
+import { pike } from '#modules/pike/declaration.ts';
 import { registrar } from '#modules/registrar/declaration.ts';
 import { rr } from '#modules/rr/declaration.ts';
 import { signaling } from '#modules/signaling/declaration.ts';
@@ -47,6 +48,7 @@ export const modules: readonly ModuleDeclaration[] = [
   path,
   auth,
   authDb,
+  pike,
   statistics,
   avpops,
   acc,

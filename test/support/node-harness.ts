@@ -13,6 +13,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from '#module/host.ts';
 import { isDiagnostics, loadScript } from '#module/load.ts';
+import type { TableService } from '#module/services.ts';
 import { modules } from '#modules/index.ts';
 import { AnyviaNode, type NodePorts } from '#server/compose.ts';
 import { readConfiguration } from '#server/configuration.ts';
@@ -38,6 +39,8 @@ export interface HarnessOptions {
   readonly later?: (answer: () => void) => void;
   /** Files that the script includes or imports, by the path as written. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Where modules read tables; none unless given. */
+  readonly tables?: TableService;
 }
 
 /** Put in front of a script that names no socket. */
@@ -174,7 +177,7 @@ export class NodeHarness {
       },
       rearm: () => {},
       locationDatabase: null,
-      tables: null,
+      tables: options.tables ?? null,
       reloadMembership: () => null,
     };
   }

@@ -1,6 +1,6 @@
 /**
- * The module `uri` of OpenSIPS up to 2.4; later versions spread it over sipmsgops and auth_db. Left out: what asks a
- * database (`db_check_to`, `db_check_from`, `db_does_uri_exist`).
+ * The module `uri` of OpenSIPS up to 2.4; later versions spread it over sipmsgops and auth_db. `db_check_to` and
+ * `db_check_from` compare names, as with `use_uri_table` 0; `db_does_uri_exist` is auth_db's.
  */
 
 import type { MessageContext } from '#module/context.ts';
@@ -13,7 +13,7 @@ import {
 } from '#module/define.ts';
 import { headerNames } from '#sip/header-name.ts';
 import { listParameters } from '#sip/parameters.ts';
-import { parseUri, type SipUri } from '#sip/uri.ts';
+import { parseUri, type SipUri, unescapeUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';
 
 type Declaration = FunctionDeclaration<null>;
@@ -37,6 +37,16 @@ function credentialUser(context: MessageContext): string | null {
   if (line === -1) line = message.find(headerNames.authorization);
   if (line === -1) return null;
   return /^digest\s.*?\busername="([^"]*)"/is.exec(message.value(line))?.[1] ?? null;
+}
+
+/** True when the user of the credentials is the user of that URI. */
+function isOwnName(context: MessageContext, text: string): number {
+  const name = credentialUser(context);
+  const uri = parseUri(text);
+  if (name === null || isFailure(uri)) return -1;
+  const at = name.indexOf('@');
+  const user = at === -1 ? name : name.slice(0, at);
+  return user !== '' && user === unescapeUri(uri.user) ? 1 : -1;
 }
 
 function removeParameter(context: MessageContext, name: string): number {
@@ -109,6 +119,20 @@ const functions: readonly Declaration[] = [
     arguments: [text('name')],
     help: 'Removes a parameter from the Request-URI.',
     call: (_module, context, name: string | null) => removeParameter(context, name ?? ''),
+  },
+  {
+    name: 'db_check_to',
+    routes: ['request'],
+    arguments: [],
+    help: 'True when the user of the credentials is that of To.',
+    call: (_module, context) => isOwnName(context, context.request.to.uri),
+  },
+  {
+    name: 'db_check_from',
+    routes: ['request'],
+    arguments: [],
+    help: 'True when the user of the credentials is that of From.',
+    call: (_module, context) => isOwnName(context, context.request.from.uri),
   },
   {
     name: 'tel2sip',
