@@ -192,6 +192,7 @@ export class SimulatedNode implements Resident {
       },
       rearm: () => {},
       locationDatabase: null,
+      tables: null,
       reloadMembership: () => null,
     };
   }
