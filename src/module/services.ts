@@ -5,6 +5,39 @@ import { serviceToken } from '#module/host.ts';
 import type { DigestHash } from '#sip/digest.ts';
 import type { SipMessage } from '#sip/message.ts';
 import type { Failure } from '#util/failure.ts';
+import type { LocalSocket } from '#util/socket-address.ts';
+
+/** A request of our own. Values of header fields are written as they stand. */
+export interface LocalRequest {
+  /** Any but INVITE, ACK and CANCEL. */
+  readonly method: string;
+  readonly uri: string;
+  /** A name-addr; gets a tag when it has none. */
+  readonly from: string;
+  readonly to: string;
+  /** Absent: a new one. */
+  readonly callId?: string;
+  /** Absent: 1. */
+  readonly cseq?: number;
+  /** Further header lines, each ending in CRLF; Route among them. */
+  readonly headers?: string;
+  readonly body?: string;
+  readonly contentType?: string;
+  /** URI of the next hop; absent: the first Route, then the Request-URI. */
+  readonly nextHop?: string;
+  /** Absent: chosen by the destination. */
+  readonly socket?: LocalSocket;
+  /** `$avp(uac_ctx)` of the local_route. */
+  readonly context?: string;
+}
+
+export interface LocalOutcome {
+  /** Final status; 408 and 503 also when nobody answered or nobody could be reached, 0 when it was not sent at all. */
+  readonly status: number;
+  /** Null: the status is our own. */
+  readonly response: SipMessage | null;
+  readonly problem: Failure | null;
+}
 
 /** Provided by `tm`. */
 export interface TransactionService {
@@ -16,6 +49,8 @@ export interface TransactionService {
   reply(context: MessageContext, status: number, reason: string, body?: string, contentType?: string): number;
   /** `t_relay()`. */
   relay(context: MessageContext): number;
+  /** Sends a request of our own through a transaction; `done` hears of its outcome, once. */
+  send(request: LocalRequest, done: (outcome: LocalOutcome) => void): void;
   /** In a failure route: the 3xx that branches got, and every URI that was tried so far. */
   redirections(context: MessageContext): {
     readonly replies: readonly SipMessage[];

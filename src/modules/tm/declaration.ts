@@ -3,6 +3,7 @@
 import type { MessageContext } from '#module/context.ts';
 import { defineModule, type ParameterDeclaration, type VariableDeclaration } from '#module/define.ts';
 import { transactionService } from '#module/services.ts';
+import { transactionCommands } from '#modules/tm/commands.ts';
 import { transactionFunctions } from '#modules/tm/functions.ts';
 import {
   type BranchState,
@@ -167,6 +168,7 @@ export const tm = defineModule<TransactionModule>({
   help: 'Stateful proxying: transactions of RFC 3261 17, relaying of RFC 3261 16, anycast ownership.',
   parameters,
   functions: transactionFunctions,
+  commands: transactionCommands,
   variables,
   statistics: [
     'received_replies',

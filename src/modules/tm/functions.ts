@@ -5,6 +5,7 @@ import { everyRoute, type FunctionDeclaration, type RouteKind } from '#module/de
 import { injectBranches, relayRequest } from '#modules/tm/relay.ts';
 import type { ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
+import type { Failure } from '#util/failure.ts';
 
 type Declaration = FunctionDeclaration<TransactionModule>;
 
@@ -286,6 +287,52 @@ const inject: Declaration = {
   },
 };
 
+/** `"display" uri` or `uri`, as the value of From or To. */
+function nameAddress(text: string): string {
+  const trimmed = text.trim();
+  if (trimmed.includes('<')) return trimmed;
+  const blank = trimmed.lastIndexOf(' ');
+  return blank === -1 ? `<${trimmed}>` : `${trimmed.slice(0, blank).trim()} <${trimmed.slice(blank + 1)}>`;
+}
+
+const newRequest: Declaration = {
+  name: 't_new_request',
+  routes: everyRoute,
+  arguments: [
+    { name: 'method', kind: 'string' },
+    { name: 'uri', kind: 'string' },
+    { name: 'from', kind: 'string' },
+    { name: 'to', kind: 'string' },
+    { name: 'body', kind: 'string', optional: true },
+    { name: 'context', kind: 'string', optional: true },
+  ],
+  help:
+    'Sends a request of our own, but no INVITE; From and To are "[display] uri", the body begins with its type. ' +
+    'local_route sees it, with the context in $avp(uac_ctx). Does not wait for the answer.',
+  call: (module, _context, ...values: unknown[]) => {
+    const [method, uri, from, to, body, passed] = values as (string | null)[];
+    if (method == null || uri == null || from == null || to == null) return -1;
+    const blank = body?.indexOf(' ') ?? -1;
+    let problem: Failure | null = null;
+    module.send(
+      {
+        method: method.toUpperCase(),
+        uri,
+        from: nameAddress(from),
+        to: nameAddress(to),
+        ...(blank > 0 && { contentType: body!.slice(0, blank), body: body!.slice(blank + 1) }),
+        ...(passed != null && { context: passed }),
+      },
+      (outcome) => {
+        problem = outcome.problem;
+      },
+    );
+    if (problem === null) return 1;
+    module.warn(problem, 't_new_request');
+    return -1;
+  },
+};
+
 export const transactionFunctions: readonly Declaration[] = [
   relay,
   reply,
@@ -312,4 +359,5 @@ export const transactionFunctions: readonly Declaration[] = [
   waitForNewBranches,
   waitNoMore,
   inject,
+  newRequest,
 ];

@@ -6,8 +6,9 @@
 import type { MessageContext } from '#module/context.ts';
 import type { ParameterValues } from '#module/define.ts';
 import type { ModuleHost } from '#module/host.ts';
-import type { MessageError, TransactionService } from '#module/services.ts';
+import type { LocalOutcome, LocalRequest, MessageError, TransactionService } from '#module/services.ts';
 import type { Counter } from '#module/statistics.ts';
+import { LocalRequests } from '#modules/tm/local-request.ts';
 import { type TransactionCore, transactionCore } from '#modules/tm/ports.ts';
 import { plainRelay, relayRequest } from '#modules/tm/relay.ts';
 import { ScriptTransaction } from '#modules/tm/script-transaction.ts';
@@ -60,6 +61,7 @@ export class TransactionModule implements TransactionService {
   /** Mask of `minor_branch_flag`, 0 without one. */
   readonly minorFlag: number;
   readonly #transactions = new Map<ServerTransaction, ScriptTransaction>();
+  readonly #localRequests: LocalRequests;
   readonly #warnings = new LogLimiter();
   #tagCount = 0;
 
@@ -68,6 +70,13 @@ export class TransactionModule implements TransactionService {
     this.core = host.service(transactionCore);
     this.parameters = readParameters(host, parameters);
     this.serverHeader = serverHeader(host);
+    const { viaParameter, finalResponseMilliseconds } = this.parameters;
+    this.#localRequests = new LocalRequests({
+      host,
+      core: this.core,
+      viaParameter,
+      finalResponseMilliseconds,
+    });
     const flag =
       parameters.minor_branch_flag === null
         ? 0
@@ -93,7 +102,8 @@ export class TransactionModule implements TransactionService {
   /** The transaction of this context, made if there is none yet; null for an ACK or when the table is full. */
   transaction(context: MessageContext): ScriptTransaction | null {
     if (context.transaction !== null) return context.transaction as ScriptTransaction;
-    if (context.request.method === 'ACK') return null;
+    // A request of our own has nobody to answer.
+    if (context.request.method === 'ACK' || context.routeKind === 'local') return null;
     const now = this.host.clock.monotonic();
     const made = new ScriptTransaction(this, context);
     const arrival = { request: context.request, source: context.source };
@@ -161,6 +171,11 @@ export class TransactionModule implements TransactionService {
 
   relay(context: MessageContext): number {
     return relayRequest(this, context, plainRelay);
+  }
+
+  send(request: LocalRequest, done: (outcome: LocalOutcome) => void): void {
+    this.counters.clientTransactions.value++;
+    this.#localRequests.send(request, done);
   }
 
   redirections(context: MessageContext): { replies: SipMessage[]; tried: string[] } {

@@ -34,6 +34,8 @@ class OneTransaction implements TransactionService {
     return 1;
   }
 
+  send(): void {}
+
   redirections() {
     return { replies: [], tried: [] };
   }
