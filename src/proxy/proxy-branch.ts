@@ -4,6 +4,7 @@
  */
 
 import type { MessageEdits } from '#sip/edits.ts';
+import { bracketed } from '#sip/host-port.ts';
 import type { SipMessage } from '#sip/message.ts';
 import type { ClientTransaction, ClientUser } from '#transaction/client-transaction.ts';
 import type { BranchDescription } from '#transaction/server-transaction.ts';
@@ -84,7 +85,7 @@ export class ProxyBranch implements TimerTarget, ClientUser {
     const { address, port } = this.target.flow;
     return {
       index: this.index,
-      destination: `${address}:${port}`,
+      destination: `${bracketed(address)}:${port}`,
       state: this.client === null ? '' : this.client.state,
       status: this.status,
       cancelled: this.cancel !== 'none',

@@ -295,6 +295,8 @@ export class AnyviaNode {
       statistics: this.statistics,
       hooks: host.hooks,
       monotonic: () => this.#ports.clock.monotonic(),
+      hasErrorRoute: this.#script.has('error', ''),
+      runErrorRoute: (context) => void this.#script.run('error', '', context),
       runMainRoute: (context) => this.#runMainRoute(context),
       absorbsAck: (request) => stateless?.absorbsAck(request) ?? false,
       isMyself: (name, port) => host.isMyself(name, port),

@@ -13,7 +13,7 @@ import { parseUri } from '#sip/uri.ts';
 import { assert } from '#util/assert.ts';
 import type { Clock } from '#util/clock.ts';
 import { Failure, isFailure } from '#util/failure.ts';
-import { isIp } from '#util/ip-address.ts';
+import { formatIp, isIp, parseIp } from '#util/ip-address.ts';
 import type { Flow, LocalSocket } from '#util/socket-address.ts';
 import type { TimerQueue } from '#util/timer-queue.ts';
 
@@ -74,7 +74,7 @@ export class NodeHost implements ModuleHost {
   }
 
   isMyself(host: string, port: number): boolean {
-    return this.#own.has(`${host}:${port}`) || this.#own.has(`${host.toLowerCase()}:${port}`);
+    return this.#own.has(`${host}:${port}`) || this.#own.has(`${canonicalHost(host)}:${port}`);
   }
 
   flagBit(kind: 'message' | 'branch' | 'dialog', name: string): number | Failure {
@@ -178,10 +178,16 @@ export class NodeHost implements ModuleHost {
   }
 
   #addOwn(host: string, port: number): void {
-    const name = host.toLowerCase();
+    const name = canonicalHost(host);
     this.#own.add(`${name}:0`);
     this.#own.add(`${name}:${port === 0 ? defaultSipPort : port}`);
     // An alias without a port is us on any port that we listen on.
     if (port === 0) for (const socket of this.sockets) this.#own.add(`${name}:${socket.port}`);
   }
+}
+
+/** Lower case, and one spelling for each IPv6 address, without brackets. */
+function canonicalHost(host: string): string {
+  const address = host.includes(':') ? parseIp(host) : null;
+  return address === null ? host.toLowerCase() : formatIp(address);
 }

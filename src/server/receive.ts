@@ -6,12 +6,14 @@
 import { MessageContext } from '#module/context.ts';
 import type { Hooks } from '#module/hooks.ts';
 import type { Logger } from '#module/host.ts';
+import type { MessageError } from '#module/services.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 import { withoutOwnMaddr } from '#proxy/preprocessing.ts';
 import type { Orphans } from '#server/orphans.ts';
 import type { Ownership } from '#server/ownership.ts';
 import type { Trace } from '#server/trace.ts';
+import { bracketed } from '#sip/host-port.ts';
 import { isKeepAlive, keepAliveAnswer } from '#sip/keep-alive.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { ParseFailure } from '#sip/parse-failure.ts';
@@ -40,12 +42,21 @@ export interface ReceiverParts {
   readonly statistics: Statistics;
   readonly hooks: Hooks;
   readonly monotonic: () => number;
+  /** The script has an `error_route`: it decides what becomes of requests that cannot be read. */
+  readonly hasErrorRoute: boolean;
+  runErrorRoute(context: MessageContext): void;
   runMainRoute(context: MessageContext): number | Promise<number>;
   /** Replies that `sl` sent: true when this ACK answers one of them. */
   absorbsAck(request: SipMessage): boolean;
   isMyself(host: string, port: number): boolean;
   send(bytes: Uint8Array, flow: Flow): void;
 }
+
+/** Ends the To tag of our own answers, whichever node of the cluster gave them. */
+const statelessTagEnd = '-stateless';
+
+/** `$err.class` and `$err.level` of a message that cannot be read. */
+const unreadable = { class: 1, level: 1 } as const;
 
 /** A datagram that a peer may have received for us. */
 export interface Arrival {
@@ -186,9 +197,14 @@ export class Receiver {
       this.#answer(request, arrival.source, 481);
       return;
     }
-    if (request.method === 'ACK' && this.#parts.absorbsAck(request)) return;
+    if (request.method === 'ACK' && this.#isAckOfRefusal(request)) return;
     if (anycast && ownership.handOver(this.#parts.monotonic(), request, arrival)) return;
     this.#runScript(request, arrival);
+  }
+
+  /** RFC 3261 8.2.7: the ACK of a failure that was answered without a transaction ends here. */
+  #isAckOfRefusal(ack: SipMessage): boolean {
+    return ack.toTag.endsWith(statelessTagEnd) || this.#parts.absorbsAck(ack);
   }
 
   #runScript(request: SipMessage, arrival: Arrival): void {
@@ -250,7 +266,14 @@ export class Receiver {
     this.#warn(failure, source);
     // RFC 3261 17.1.1.3: nothing answers an ACK.
     if (partial === null || partial.method === 'ACK') return;
-    this.#answer(partial, source, failure.status, failure.reason);
+    if (!this.#parts.hasErrorRoute) {
+      this.#answer(partial, source, failure.status, failure.reason);
+      return;
+    }
+    const context = new MessageContext(partial, source, 'error');
+    const { status, reason, message } = failure;
+    context.attachments.set('error', { ...unreadable, info: message, status, reason } satisfies MessageError);
+    this.#parts.runErrorRoute(context);
   }
 
   /** One line per sender in half a minute, with the count of those kept back: a flood must not fill the disk. */
@@ -258,16 +281,15 @@ export class Receiver {
     const suppressed = this.#unreadable.pass(this.#parts.monotonic(), source.address);
     if (suppressed === null) return;
     const again = suppressed === 0 ? '' : `; ${suppressed} more of its datagrams before`;
-    this.#parts.log.warn(`a datagram from ${source.address}:${source.port} is ${failure.message}${again}`, {
-      code: failure.code,
-    });
+    const sender = `${bracketed(source.address)}:${source.port}`;
+    this.#parts.log.warn(`a datagram from ${sender} is ${failure.message}${again}`, { code: failure.code });
   }
 
   #answer(request: SipMessage, source: Flow, status: number, reason = reasonPhrase(status)): void {
     const text = buildResponse(request, {
       status,
       reason,
-      toTag: `${this.#parts.nodeId}-stateless`,
+      toTag: `${this.#parts.nodeId}${statelessTagEnd}`,
       headers: '',
       received: source,
     });

@@ -23,8 +23,9 @@ import { openLog, type ServerLog } from '#server/log.ts';
 import { MembershipReader } from '#server/membership.ts';
 import { addOwnCommands } from '#server/own-commands.ts';
 import { anyviaVersion } from '#server/version.ts';
+import { bracketed } from '#sip/host-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
-import type { Flow } from '#util/socket-address.ts';
+import { type Flow, socketName } from '#util/socket-address.ts';
 import { TimerQueue } from '#util/timer-queue.ts';
 
 export interface StartOptions {
@@ -140,7 +141,7 @@ class Server {
     process.on('SIGHUP', () => void this.#reload());
     for (const socket of this.#configuration.sockets) {
       const anycast = socket.anycast ? ' anycast' : '';
-      this.#log.info(`listening on udp:${socket.address}:${socket.port}${anycast}`);
+      this.#log.info(`listening on ${socketName(socket)}${anycast}`);
     }
     this.#log.info(
       `node [${node.identity.nodeId}] is ready, control socket ${this.#configuration.controlSocket}`,
@@ -181,7 +182,7 @@ class Server {
           node.receive(bytes, address, port, socket),
         onSendError: (code: string, address: string, port: number) => {
           node.statistics.counter('net', 'send_errors').value++;
-          this.#log.debug(`cannot send to ${address}:${port}: ${code}`);
+          this.#log.debug(`cannot send to ${bracketed(address)}:${port}: ${code}`);
           this.#noteUnreachable(node, { socket, address, port });
         },
       };

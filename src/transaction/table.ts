@@ -122,7 +122,7 @@ export class TransactionTable {
         state: server.state,
         status: server.lastStatus,
         ageMilliseconds: Math.round(now - server.created),
-        source: `${server.source.address}:${server.source.port}`,
+        source: `${bracketed(server.source.address)}:${server.source.port}`,
         branches: server.user.describeBranches?.() ?? [],
       });
     }

@@ -4,6 +4,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
+import { headerNames } from '#sip/header-name.ts';
 import { NodeHarness, readSent } from '../support/node-harness.ts';
 
 const node = (): NodeHarness => new NodeHarness('route { sl_send_reply(200, "From the script"); }');
@@ -160,5 +161,48 @@ describe('RFC 3261 18.3: framing of datagrams', () => {
 
   it('RFC 3261 7.5: line ends before the start line are ignored', () => {
     expect(answer(`\r\n\r\n\n${request()}`)).toBe('200 From the script');
+  });
+});
+
+describe('the ACK of a refusal', () => {
+  it('RFC 3261 8.2.7: ends here, and the script never sees it', () => {
+    const one = new NodeHarness('route { t_relay("udp:10.0.0.2:5060"); }');
+    const invite = { start: 'INVITE sip:bob@10.0.0.1 SIP/2.0', cseq: 'CSeq: 1 INVITE' };
+    const refused = readSent(one.receive(request({ ...invite, length: 'Content-Length: 9' }))[0]);
+    expect(refused.status).toBe(400);
+    const to = `To: ${refused.firstValue(headerNames.to)}`;
+    expect(one.receive(request({ start: 'ACK sip:bob@10.0.0.1 SIP/2.0', cseq: 'CSeq: 1 ACK', to }))).toEqual(
+      [],
+    );
+  });
+});
+
+describe('a script with an error_route', () => {
+  const withRoute = (statements: string): NodeHarness =>
+    new NodeHarness(`route { sl_send_reply(200, "OK"); }\nerror_route { ${statements} }`);
+  const broken = request({ length: 'Content-Length: 9' });
+
+  it('decides what becomes of requests that cannot be read', () => {
+    const one = withRoute(
+      'xlog("$err.class $err.rcode $err.rreason of $rm from $fU: $err.info"); sl_reply_error();',
+    );
+    const reply = readSent(one.receive(broken)[0]);
+    expect([reply.status, reply.reason]).toEqual([400, 'Invalid Content-Length']);
+    expect(one.logged.map((line) => line.message)).toContain(
+      '1 400 Invalid Content-Length of OPTIONS from alice: not an acceptable SIP message: Invalid Content-Length',
+    );
+  });
+
+  it('may leave them unanswered', () => {
+    const one = withRoute('exit;');
+    expect(one.receive(broken)).toEqual([]);
+    expect(one.statistic('core:err_requests')).toBe(1);
+  });
+
+  it('is not asked about what cannot be answered', () => {
+    const one = withRoute('xlog("asked"); sl_reply_error();');
+    one.receive(request({ via: '' }));
+    one.receive(request({ start: 'SIP/2.0 99 Low' }));
+    expect(one.logged.map((line) => line.message)).not.toContain('asked');
   });
 });

@@ -57,6 +57,10 @@ const script = `
     sip_to_json($var(json));
     loose_route();
     t_relay();
+  }
+  error_route {
+    xlog("$err.info: $rm $ru $fu $tu $ci $cs $ct $rb $si $hdr(Via) $(hdr(From){nameaddr.uri})");
+    sl_reply_error();
   }`;
 
 const names = {

@@ -218,3 +218,30 @@ describe('a call between two phones with IPv6 addresses', () => {
 it('every message of the RFC is here', () => {
   expect(fixtureNames('rfc5118')).toHaveLength(11);
 });
+
+describe('this node by its IPv6 address', () => {
+  const answer = (uri: string): string => {
+    const one = new NodeHarness(`socket = udp:[2001:db8::10]:5060\nalias = udp:[2001:db8::99]:5070
+      loadmodule "proto_udp.so"\nloadmodule "sl.so"
+      route { if (is_myself("$rd", $rp)) sl_send_reply(200, "OK"); else sl_send_reply(404, "No"); }`);
+    const text = [
+      `OPTIONS ${uri} SIP/2.0`,
+      'Via: SIP/2.0/UDP [2001:db8::a];branch=z9hG4bK1',
+      'From: <sip:a@h>;tag=1',
+      'To: <sip:b@h>',
+      'Call-ID: c',
+      'CSeq: 1 OPTIONS',
+      '',
+      '',
+    ].join('\r\n');
+    return one.receive(text, '[2001:db8::a]:5060')[0]!.text.slice(8, 11);
+  };
+
+  it.each([
+    ['sip:[2001:db8::10]', '200'],
+    ['sip:[2001:DB8:0:0::10]:5060', '200'],
+    ['sip:[2001:db8::0099]:5070', '200'],
+    ['sip:[2001:db8::10]:5061', '404'],
+    ['sip:[2001:db8::11]', '404'],
+  ])('%s is answered %s', (uri, status) => expect(answer(uri)).toBe(status));
+});

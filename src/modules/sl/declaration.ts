@@ -24,7 +24,7 @@ export const sl = defineModule<StatelessReplier>({
     },
     {
       name: 'sl_reply_error',
-      routes: ['request'],
+      routes: ['request', 'error'],
       arguments: [],
       help: 'Answers with what the last error asks for, else with 500.',
       call: (replier, context) => replier.replyError(context),
