@@ -60,12 +60,20 @@ export function forwardResponseStatelessly(response: SipMessage): StatelessRespo
   // RFC 3261 18.2.2, RFC 3581 4: received and rport say where the request really came from.
   const address = next.received ?? next.host;
   const port = portNumber(next.rport) || next.port || defaultSipPort;
-  if (parseIp(address) === null) {
+  const bytes = parseIp(address);
+  if (bytes === null || !isUnicast(bytes)) {
     return new Failure('PROXY_VIA_UNROUTABLE', `${response.callId}: the second Via leads to "${address}"`);
   }
   const edits = new MessageEdits();
   removeTopVia(response, edits);
   return { bytes: toBytes(edits.apply(response.text)), address, port };
+}
+
+/** RFC 4475 3.3.10: nothing goes to everybody because a Via says so; nor to nobody. */
+function isUnicast(address: Uint8Array): boolean {
+  const [first = 0] = address;
+  if (address.length === 16) return first !== 0xff && address.some((byte) => byte !== 0);
+  return first !== 0 && first < 224;
 }
 
 /** 0 when the text is no port. */

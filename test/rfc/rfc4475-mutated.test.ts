@@ -9,7 +9,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { parseMessage } from '#sip/message.ts';
+import { buildResponse } from '#sip/response.ts';
 import { isFailure } from '#util/failure.ts';
+import type { LocalSocket } from '#util/socket-address.ts';
 import { SeededRandom } from '../scenario/cluster-network.ts';
 import { fixture, fixtureNames } from '../support/fixture.ts';
 import { mutate } from '../support/mutation.ts';
@@ -123,20 +125,44 @@ class Attack {
     const spent = performance.now() - began;
     expect(spent, `milliseconds for ${JSON.stringify(datagram.slice(0, 300))}`).toBeLessThan(millisecondsMax);
     this.#checkSent(datagram, sent);
+    this.#answer(sent, from, socket);
     const pong = this.node.receive(ping(this.#number++), '192.0.2.77:5060');
     expect(pong.map(({ text }) => text.slice(0, 14))).toEqual(['SIP/2.0 200 OK']);
     this.node.advance(this.#random.below(2000));
     this.node.take();
   }
 
-  /** Everything but the answer to a request that lacks From, To or Call-ID, or to a ping, can be read again. */
+  /** The next hop answers what it got, and what it says is mutated too, half of the time. */
+  #answer(sent: readonly SentDatagram[], from: string, socket: LocalSocket): void {
+    for (const { text } of sent) {
+      const request = parseMessage(text);
+      if (isFailure(request) || !request.isRequest) continue;
+      const status = [100, 180, 200, 302, 407, 486, 503, 603][this.#random.below(8)]!;
+      const answer = buildResponse(request, {
+        status,
+        reason: 'Answer',
+        toTag: 'b',
+        headers: 'Contact: <sip:b@192.0.2.66>\r\n',
+      });
+      const datagram = this.#random.below(2) === 0 ? answer : mutate(answer, this.#random);
+      // What a next hop made of the fields of others passes as it is.
+      this.node.receive(datagram, from, socket);
+      this.#checkInvariants(datagram);
+    }
+  }
+
+  /** All can be read again but refusals of what lacks From, To or Call-ID, pings, and what a next hop said. */
   #checkSent(datagram: string, sent: readonly SentDatagram[]): void {
     for (const { text } of sent) {
       const again = parseMessage(text);
-      if (isFailure(again) && !/^(SIP\/2\.0 (400|505|513)|\r\n$)/.test(text)) {
+      if (isFailure(again) && !/^(SIP\/2\.0 (400|505|513|... Answer)|\r\n$)/.test(text)) {
         expect.fail(`${again.message}\nsent: ${JSON.stringify(text)}\nreceived: ${JSON.stringify(datagram)}`);
       }
     }
+    this.#checkInvariants(datagram);
+  }
+
+  #checkInvariants(datagram: string): void {
     const broken = this.node.statistic('core:broken_invariants');
     expect(broken, `${JSON.stringify(datagram)} ${JSON.stringify(this.node.logged.slice(-2))}`).toBe(0);
   }

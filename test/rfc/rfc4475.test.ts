@@ -179,10 +179,25 @@ describe('RFC 4475: what is refused', () => {
     expect(one.statistic(counter)).toBe(1);
   });
 
-  it('3.3.10 bcast: stateless forwarding does not send to the broadcast address either', () => {
-    const forwards = new NodeHarness(`disable_stateless_fwd = no\nalias = udp:192.0.2.198:5060\n${script}`);
-    expect(forwards.receive(fixture('rfc4475/bcast'))).toEqual([]);
-  });
+  it.each([
+    ['255.255.255.255', 0],
+    ['0.0.0.0', 0],
+    ['224.0.1.75', 0],
+    ['[ff02::1]', 0],
+    ['[::]', 0],
+    ['192.0.2.7', 1],
+    ['[2001:db8::7]', 1],
+  ])(
+    '3.3.10 bcast: stateless forwarding, where a script allows it, towards %s sends %i',
+    (address, count) => {
+      const modules = 'loadmodule "proto_udp.so"\nloadmodule "sl.so"\nroute { sl_send_reply(404, "No"); }';
+      const forwards = new NodeHarness(
+        `disable_stateless_fwd = 0\nsocket = udp:192.0.2.198:5060\n${modules}`,
+      );
+      const response = fixture('rfc4475/bcast').replace('255.255.255.255', address);
+      expect(forwards.receive(response)).toHaveLength(count);
+    },
+  );
 });
 
 const isFinal = ({ text }: SentDatagram): boolean => /^SIP\/2\.0 [2-6]/.test(text);
