@@ -12,6 +12,7 @@ import { ControlListener } from '#net/control-listener.ts';
 import { LinkConnector } from '#net/link-connector.ts';
 import { LinkListener } from '#net/link-listener.ts';
 import type { LinkEnvironment } from '#net/link-socket.ts';
+import { countReceiveDrops } from '#net/receive-drops.ts';
 import { Resolver } from '#net/resolver.ts';
 import { systemClock, TimerDriver } from '#net/system-clock.ts';
 import { UdpListener } from '#net/udp-listener.ts';
@@ -176,6 +177,8 @@ class Server {
   }
 
   async #openSockets(node: AnyviaNode): Promise<Failure | null> {
+    const { sockets } = this.#configuration;
+    node.statistics.gauge('net', 'receive_drops', () => countReceiveDrops(sockets));
     for (const socket of this.#configuration.sockets) {
       const user = {
         onDatagram: (bytes: Buffer, address: string, port: number) =>
