@@ -105,7 +105,10 @@ describe('SQLite', () => {
   });
 });
 
-describe.skipIf(mariadbMissing() !== '')('MariaDB', () => {
+const missing = mariadbMissing();
+if (missing !== '') console.log(`Skipped: tables of MariaDB: ${missing}`);
+
+describe.skipIf(missing !== '')('MariaDB', () => {
   let server: MariadbServer;
 
   beforeAll(async () => {
