@@ -120,31 +120,41 @@ export function headerOf(name: string): HeaderName {
   return byExactText.get(name) ?? byLowerCase.get(name.toLowerCase()) ?? 0;
 }
 
-/** What a header name can be by its length and first letter, in the spelling that most senders use. */
+/** What a header name can be by its length and first letter, in lower case. */
 interface Candidate {
-  readonly spelling: string;
+  readonly lower: string;
   readonly header: HeaderName;
 }
 const longestName = Math.max(...Object.keys(byText).map((text) => text.length));
-const candidates: (readonly Candidate[] | undefined)[] = [];
-for (const [spelling, header] of byExactText) {
-  if (spelling.length > 1 && spelling === spelling.toLowerCase()) continue;
-  const slot = slotOf(spelling.length, spelling.charCodeAt(0));
-  candidates[slot] = [...(candidates[slot] ?? []), { spelling, header }];
+const candidates: (readonly Candidate[] | null)[] = Array.from(
+  { length: (longestName + 1) * 32 },
+  () => null,
+);
+for (const [lower, header] of byLowerCase) {
+  const slot = slotOf(lower.length, lower.charCodeAt(0));
+  candidates[slot] = [...(candidates[slot] ?? []), { lower, header }];
 }
 
 function slotOf(length: number, firstCode: number): number {
   return length * 32 + (firstCode & 31);
 }
 
-/** The same as {@link headerOf} for the name at these offsets of a text, without making a string of it. */
+/** The same as {@link headerOf} for the token at these offsets of a text, without making a string of it. */
 export function headerAt(text: string, start: number, end: number): HeaderName {
   const length = end - start;
   if (length > longestName) return 0;
-  const slot = candidates[slotOf(length, text.charCodeAt(start))];
-  if (slot === undefined) return 0;
-  for (const candidate of slot) if (text.startsWith(candidate.spelling, start)) return candidate.header;
-  return headerOf(text.slice(start, end));
+  const slot = candidates[slotOf(length, text.charCodeAt(start))]!;
+  if (slot === null) return 0;
+  for (const candidate of slot) if (isSpelled(candidate.lower, text, start)) return candidate.header;
+  return 0;
+}
+
+function isSpelled(lower: string, text: string, start: number): boolean {
+  for (let position = 0; position < lower.length; position++) {
+    // Bit 32 makes a letter small; no other two characters of a token become the same by it.
+    if ((text.charCodeAt(start + position) | 32) !== lower.charCodeAt(position)) return false;
+  }
+  return true;
 }
 
 /** Lower case, compact forms spelled out: two names mean the same header when this is equal. */

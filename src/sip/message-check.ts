@@ -10,12 +10,8 @@ import { ParseFailure } from '#sip/parse-failure.ts';
 import type { StartLine } from '#sip/start-line.ts';
 import { parseVia } from '#sip/via.ts';
 
-/** What the reader of the lines found out on its way. */
-export interface Findings {
-  readonly start: StartLine;
-  /** Bit `1 << header`: more than one line has this header. */
-  readonly repeated: number;
-  /** What was wrong with the lines, '' nothing. */
+/** The first header line that cannot be read. */
+export interface LineProblem {
   readonly problem: string;
   readonly problemStatus: number;
 }
@@ -32,12 +28,16 @@ const singleHeaders: readonly (readonly [HeaderName, string])[] = [
 ];
 const singleBits = singleHeaders.reduce((bits, [header]) => bits | (1 << header), 0);
 
-/** Null when all is well. */
-export function checkMessage(message: SipMessage, findings: Findings): ParseFailure | null {
-  const { start } = findings;
+/** Null when all is well. `repeated`: bit `1 << header` for each header that more than one line has. */
+export function checkMessage(
+  message: SipMessage,
+  start: StartLine,
+  repeated: number,
+  line: LineProblem | null,
+): ParseFailure | null {
   if (start.problem !== '') return refuse(message, start.problem, start.problemStatus);
-  if (findings.problem !== '') return refuse(message, findings.problem, findings.problemStatus);
-  if ((findings.repeated & singleBits) !== 0) return refuse(message, repeatedHeader(findings.repeated));
+  if (line !== null) return refuse(message, line.problem, line.problemStatus);
+  if ((repeated & singleBits) !== 0) return refuse(message, repeatedHeader(repeated));
   const missing = missingHeader(message);
   if (missing !== '') return refuse(message, `Missing or Invalid ${missing}`);
   if (message.isRequest && message.cseqMethod !== message.method) {

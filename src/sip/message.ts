@@ -6,7 +6,7 @@
 
 import { canonicalName, type HeaderName, headerAt, headerNames, headerOf } from '#sip/header-name.ts';
 import { cseqMax, headerLinesMax, maxForwardsMax } from '#sip/limits.ts';
-import { checkMessage, type Findings } from '#sip/message-check.ts';
+import { checkMessage, type LineProblem } from '#sip/message-check.ts';
 import { firstElement, NameAddress, parseNameAddress, splitList } from '#sip/name-address.ts';
 import { ParseFailure } from '#sip/parse-failure.ts';
 import { detach } from '#sip/serialize.ts';
@@ -283,17 +283,13 @@ export function parseMessage(text: string): SipMessage | ParseFailure {
   const bodyStart = position === text.length ? position : bodyAt(text, position);
   const index = scratch.slice(0, (line + 1) * stride);
   const message = new SipMessage(text, start, index, bodyStart);
-  const findings = { start, repeated, ...(problem ?? soundLines) };
-  const failure = checkMessage(message, findings);
+  const failure = checkMessage(message, start, repeated, problem);
   if (failure !== null) return failure;
   const length = message.contentLength;
   if (length === -1 || bodyStart + length === text.length) return message;
   // RFC 3261 18.3: what follows the body is discarded.
   return new SipMessage(detach(text.slice(0, bodyStart + length)), start, index, bodyStart);
 }
-
-type LineProblem = Pick<Findings, 'problem' | 'problemStatus'>;
-const soundLines: LineProblem = { problem: '', problemStatus: 0 };
 
 function bodyAt(text: string, position: number): number {
   return position + (text.charCodeAt(position) === 13 ? 2 : 1);

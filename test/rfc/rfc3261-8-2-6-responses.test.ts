@@ -75,3 +75,30 @@ describe('RFC 3261 8.2.6.1 a 100', () => {
     expect(trying.toTag).toBe('');
   });
 });
+
+describe('RFC 3261 8.2.6.1: provisional responses', () => {
+  const relay = (): NodeHarness => new NodeHarness('route { t_relay("udp:10.0.0.2:5060"); }');
+  const sentBy = (node: NodeHarness, method: string): string[] =>
+    node
+      .receive(withTo(method, '<sip:bob@example.com>', 'Timestamp: 54.3 '))
+      .filter(({ text }) => text.startsWith('SIP/2.0 '))
+      .map(({ text }) => text);
+
+  it('a request that is no INVITE gets none at once', () => {
+    expect(sentBy(relay(), 'OPTIONS')).toEqual([]);
+  });
+
+  it('the 100 to an INVITE repeats its Timestamp and has no tag', () => {
+    const [trying] = sentBy(relay(), 'INVITE');
+    expect(trying).toMatch(/^SIP\/2\.0 100 /);
+    expect(trying).toContain('\r\nTimestamp: 54.3\r\n');
+    expect(trying).toContain('\r\nTo: <sip:bob@example.com>\r\n');
+  });
+
+  it('other responses do not repeat the Timestamp', () => {
+    const node = new NodeHarness('route { t_reply(486, "Busy Here"); }');
+    const final = sentBy(node, 'INVITE').find((text) => text.startsWith('SIP/2.0 486'));
+    expect(final).toBeDefined();
+    expect(final).not.toContain('Timestamp');
+  });
+});

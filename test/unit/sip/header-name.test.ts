@@ -52,3 +52,7 @@ describe('header names', () => {
     ['constructor', 'constructor'],
   ])('canonicalName: %s is %s', (name, expected) => expect(canonicalName(name)).toBe(expected));
 });
+
+it('every number fits into the bits by which repeated headers are found', () => {
+  expect(Math.max(...Object.values(headerNames))).toBeLessThan(31);
+});
