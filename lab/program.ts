@@ -27,6 +27,8 @@ export interface ProgramOptions {
   readonly seed: string;
   /** False: the address is an ordinary one, for a single node. */
   readonly anycast: boolean;
+  /** Another checkout of anyvia to run, a path; absent: this one. */
+  readonly checkout?: string;
 }
 
 export class LabNode {
@@ -84,11 +86,16 @@ export class LabNode {
     return anycast ? text : text.replace(/^((?:socket|listen)=udp:\S+) anycast$/m, '$1');
   }
 
+  get #command(): readonly string[] {
+    const { checkout } = this.#options;
+    return checkout === undefined ? anyviaCommand : [process.execPath, join(checkout, 'src/main.ts')];
+  }
+
   /** Every node gets its own control folder at the one path that the script means: they are machines of their own. */
   #anyvia(file: string): string[] {
     mkdirSync(controlFolder, { recursive: true });
     const mount = `mount --bind ${this.#folder} ${controlFolder} && exec "$@"`;
-    return ['sh', '-c', mount, 'sh', ...anyviaCommand, 'start', '-f', file];
+    return ['sh', '-c', mount, 'sh', ...this.#command, 'start', '-f', file];
   }
 
   async #untilReady(): Promise<void> {

@@ -24,13 +24,23 @@ const program = new Command('bench')
   .option('--seconds <number>', 'load per measurement', Number, 10)
   .option('--repetitions <number>', 'rounds', Number, 3)
   .option('--seed <name>', 'script of anyvia: a name in config/ or a path', 'seed-4.0')
+  .option('--against <path>', 'also another checkout of anyvia: a gain is a ratio within one run')
   .option('--only <text>', 'only subjects whose name holds this')
   .option('--no-micro', 'leave out the micro benchmarks');
 await program.parseAsync();
 const options = program.opts();
 
+/** Each beside its like, in the same order. */
+function otherSubjects(checkout: string | undefined): Subject[] {
+  if (checkout === undefined) return [];
+  const own = subjects.filter((subject) => subject.program === 'anyvia');
+  return own.map((subject) => ({ ...subject, name: `${subject.name}, the other checkout`, checkout }));
+}
+
 async function measureCalls(): Promise<void> {
-  const chosen = subjects.filter((subject) => subject.name.includes(options.only ?? ''));
+  const chosen = [...subjects, ...otherSubjects(options.against)].filter((subject) =>
+    subject.name.includes(options.only ?? ''),
+  );
   const plan = { rates: options.rates ?? [200, 1200], loadSeconds: options.seconds, seed: options.seed };
   const measurements: Measurement[] = [];
   const lab = {

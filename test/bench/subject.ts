@@ -10,6 +10,8 @@ export interface Subject {
   readonly name: string;
   readonly program: ProgramName;
   readonly nodes: readonly number[];
+  /** Another checkout of anyvia; absent: this one. */
+  readonly checkout?: string;
 }
 
 export interface Measurement {
@@ -42,7 +44,8 @@ const warmUpSeconds = { alone: 10, cluster: 20 } as const;
 
 export async function measureSubject(lab: Lab, subject: Subject, plan: Plan): Promise<Measurement[]> {
   const anycast = subject.nodes.length > 1;
-  const options = { program: subject.program, seed: plan.seed, anycast };
+  const { program, checkout } = subject;
+  const options = { program, seed: plan.seed, anycast, ...(checkout === undefined ? {} : { checkout }) };
   const nodes = subject.nodes.map((number) => new LabNode(lab.network, number, options));
   await lab.database.setMembers(subject.nodes);
   await lab.balancer.pin(subject.nodes);
