@@ -23,8 +23,9 @@ export function runRoute(
   frame.routeStack.push(route.name === '' ? topName(route.kind) : route.name);
   if (parameters !== null) frame.parameters.push(parameters);
   const end = (): void => {
-    frame.routeStack.length = depth;
-    frame.parameters.length = parameterDepth;
+    // Not by their length: to set that is a call into the runtime.
+    while (frame.routeStack.length > depth) frame.routeStack.pop();
+    while (frame.parameters.length > parameterDepth) frame.parameters.pop();
   };
   let signal: Later<Signal>;
   try {

@@ -53,11 +53,23 @@ export class MessageEdits {
     return copy;
   }
 
+  /** Those in the range, by their place and then in the order in which they were made. A handful: they are inserted. */
+  #within(from: number, to: number): Edit[] {
+    const sorted: Edit[] = [];
+    for (const edit of this.#edits) {
+      if (edit.start < from || edit.end > to) continue;
+      let at = sorted.length;
+      sorted.push(edit);
+      for (; at > 0 && isBehind(sorted[at - 1]!, edit); at--) sorted[at] = sorted[at - 1]!;
+      sorted[at] = edit;
+    }
+    return sorted;
+  }
+
   /** The part of `text` from `from` to `to` with the edits in it applied. Overlapping removals merge. */
   apply(text: string, from = 0, to = text.length): string {
     if (this.#edits.length === 0) return text.slice(from, to);
-    const edits = this.#edits.filter((edit) => edit.start >= from && edit.end <= to);
-    edits.sort((a, b) => a.start - b.start || a.order - b.order);
+    const edits = this.#within(from, to);
     let result = '';
     let position = from;
     for (const edit of edits) {
@@ -70,4 +82,8 @@ export class MessageEdits {
     }
     return result + text.slice(position, to);
   }
+}
+
+function isBehind(a: Edit, b: Edit): boolean {
+  return a.start > b.start || (a.start === b.start && a.order > b.order);
 }

@@ -60,10 +60,6 @@ export class SipMessage {
     this.method = start.method === '' ? this.cseqMethod : start.method;
   }
 
-  get #index(): number[] {
-    return this.#lines ?? this.#indexAgain();
-  }
-
   #indexAgain(): number[] {
     const again = parseMessage(this.text);
     assert(!isFailure(again), 'a message that was accepted cannot be read again');
@@ -88,7 +84,7 @@ export class SipMessage {
 
   /** Index of the next line of this header at or after line `from`; -1 when there is none. */
   find(header: HeaderName, from = 0): number {
-    const index = this.#index;
+    const index = this.#lines ?? this.#indexAgain();
     for (let line = from; line < this.lineCount; line++) {
       if (index[line * stride] === header) return line;
     }
@@ -101,22 +97,22 @@ export class SipMessage {
     if (header !== headerNames.other) return this.find(header, from);
     const wanted = canonicalName(name);
     for (let line = from; line < this.lineCount; line++) {
-      if (this.#index[line * stride] !== 0) continue;
+      if ((this.#lines ?? this.#indexAgain())[line * stride] !== 0) continue;
       if (canonicalName(this.lineName(line)) === wanted) return line;
     }
     return -1;
   }
 
   lineHeader(line: number): HeaderName {
-    return this.#index[line * stride] as HeaderName;
+    return (this.#lines ?? this.#indexAgain())[line * stride] as HeaderName;
   }
 
   lineName(line: number): string {
-    return this.text.slice(this.lineStart(line), this.#index[line * stride + 1]!);
+    return this.text.slice(this.lineStart(line), (this.#lines ?? this.#indexAgain())[line * stride + 1]!);
   }
 
   lineStart(line: number): number {
-    return this.#index[line * stride + 4]!;
+    return (this.#lines ?? this.#indexAgain())[line * stride + 4]!;
   }
 
   /** Offset behind the line's CRLF, continuation lines included. */
@@ -126,15 +122,15 @@ export class SipMessage {
 
   /** Offset of the empty line that ends the headers: where a header line can be appended. */
   get headersEnd(): number {
-    return this.#index[this.lineCount * stride + 4]!;
+    return (this.#lines ?? this.#indexAgain())[this.lineCount * stride + 4]!;
   }
 
   valueStart(line: number): number {
-    return this.#index[line * stride + 2]!;
+    return (this.#lines ?? this.#indexAgain())[line * stride + 2]!;
   }
 
   valueEnd(line: number): number {
-    return this.#index[line * stride + 3]!;
+    return (this.#lines ?? this.#indexAgain())[line * stride + 3]!;
   }
 
   /** The line's value, trimmed; folded lines (RFC 3261 7.3.1) joined by one blank. */

@@ -79,6 +79,8 @@ export class ServerTransaction {
   readonly isInvite: boolean;
   readonly created: number;
   user: ServerUser;
+  /** Whose it is above the proxy layer: theirs to set, and of no meaning here. */
+  owner: unknown = null;
   state: ServerState;
   /** Status of the last response sent, 0 = none yet. */
   lastStatus = 0;

@@ -59,6 +59,7 @@ const relay: Declaration = {
 
 /** Names separated by commas, or the bits of OpenSIPS 2.4. */
 function isSilentRelay(flags: string): boolean {
+  if (flags === '') return false;
   if (/^(0x)?[0-9a-fA-F]+$/.test(flags)) return (Number.parseInt(flags.replace(/^0x/, ''), 16) & 2) !== 0;
   return flags.split(',').some((flag) => flag.trim() === 'no-auto-477');
 }

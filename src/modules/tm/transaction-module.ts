@@ -60,7 +60,6 @@ export class TransactionModule implements TransactionService {
   };
   /** Mask of `minor_branch_flag`, 0 without one. */
   readonly minorFlag: number;
-  readonly #transactions = new Map<ServerTransaction, ScriptTransaction>();
   readonly #localRequests: LocalRequests;
   readonly #warnings = new LogLimiter();
   #tagCount = 0;
@@ -134,7 +133,7 @@ export class TransactionModule implements TransactionService {
     }
     made.proxy = proxy;
     context.transaction = made;
-    this.#transactions.set(made.server, made);
+    made.server.owner = made;
     this.counters.serverTransactions.value++;
     this.#claim(now, made);
     return made;
@@ -187,11 +186,11 @@ export class TransactionModule implements TransactionService {
 
   /** The script's side of a server transaction; null when it was made by something else. */
   ownerOf(server: ServerTransaction): ScriptTransaction | null {
-    return this.#transactions.get(server) ?? null;
+    return server.owner instanceof ScriptTransaction ? server.owner : null;
   }
 
   forget(transaction: ScriptTransaction): void {
-    this.#transactions.delete(transaction.server);
+    transaction.server.owner = null;
   }
 
   /** A CANCEL for this transaction: answered 200, its pending branches cancelled (RFC 3261 16.10). */
