@@ -30,7 +30,7 @@ describe('files', () => {
     const words = /(^|-)(utils?|helpers?|types?|managers?|misc|common|stuff)(-|$)/;
     const wrong = ours.filter((file) => {
       const names = file.path.split('/').slice(1);
-      const stem = basename(file.path).replace(/(\.test)?\.(ts|mjs)$/, '');
+      const stem = basename(file.path).replace(/(\.test|\.bench)?\.(ts|mjs)$/, '');
       // The folder util/ is the one exception: it names the layer without a domain.
       const folders = names.slice(0, -1).filter((name) => name !== 'util' || !file.path.includes('/util/'));
       return [...folders, stem].some((name) => !/^[a-z0-9_]+(-[a-z0-9]+)*$/.test(name) || words.test(name));
