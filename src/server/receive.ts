@@ -280,7 +280,7 @@ export class Receiver {
   #warn(failure: ParseFailure, source: Flow): void {
     const suppressed = this.#unreadable.pass(this.#parts.monotonic(), source.address);
     if (suppressed === null) return;
-    const again = suppressed === 0 ? '' : `; ${suppressed} more of its datagrams before`;
+    const again = suppressed === 0 ? '' : `; ${suppressed} more such lines were kept back`;
     const sender = `${bracketed(source.address)}:${source.port}`;
     this.#parts.log.warn(`a datagram from ${sender} is ${failure.message}${again}`, { code: failure.code });
   }

@@ -206,3 +206,21 @@ describe('a script with an error_route', () => {
     expect(one.logged.map((line) => line.message)).not.toContain('asked');
   });
 });
+
+describe('a flood of what cannot be read', () => {
+  it('is counted whole, named in a bounded number of lines, and leaves a call in progress alone', () => {
+    const one = new NodeHarness('route { t_relay("udp:10.0.0.2:5060"); }');
+    const invite = { start: 'INVITE sip:bob@10.0.0.1 SIP/2.0', cseq: 'CSeq: 1 INVITE' };
+    const forwarded = one.receive(request(invite)).find(({ text }) => text.startsWith('INVITE'))!;
+    for (let count = 0; count < 20_000; count++) {
+      one.receive(`junk ${count}\r\n\r\n`, `10.${count % 200}.${count % 199}.1:5060`);
+    }
+    expect(one.statistic('core:err_requests')).toBe(20_000);
+    expect(one.lines('warn').length).toBeLessThan(100);
+    const vias = readSent(forwarded).values(headerNames.via);
+    const ringing = request({ ...invite, start: 'SIP/2.0 180 Ringing', via: `Via: ${vias.join(', ')}` });
+    expect(one.receive(ringing, '10.0.0.2:5060').map(({ text, to }) => [text.slice(8, 11), to])).toEqual([
+      ['180', '10.0.0.9:5070'],
+    ]);
+  });
+});
