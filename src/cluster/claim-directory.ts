@@ -79,7 +79,7 @@ export class ClaimDirectory {
     if (this.batch.count >= claimsOfFrameMax) this.#user.onClaimsWaiting(now, true);
   }
 
-  /** The live node that claimed the key, this one included; null when none did. */
+  /** The node that claimed the key, dead or alive, this one included; null when none did. */
   owner(now: number, key: string): ClaimOwner | null {
     this.#hash.hash(key);
     const index = this.#table.find(now, this.#hash.high, this.#hash.low);
@@ -87,10 +87,7 @@ export class ClaimDirectory {
     const node = this.#table.node(index);
     if (node === this.#self.node) return this.#self;
     const incarnation = this.#table.incarnation(index);
-    if (this.#user.liveIncarnation(node) === incarnation) return { node, incarnation };
-    // Down, or started again since: what it had begun is gone or out of reach. A node that comes back tells us anew.
-    this.#table.remove(index);
-    return null;
+    return { node, incarnation };
   }
 
   /** A peer's batch or snapshot. */

@@ -65,6 +65,8 @@ export class Inbox {
       return;
     }
     const source = header.source === link.id ? link : this.#peers.get(header.source);
+    // It reaches us through this link: what it says from here on must not be lost, so it is reached from here on too.
+    if (source !== null && source !== link && !source.isReached) this.#peers.believeRelay(source, now);
     if (source === null || !source.isReached || (source !== link && isOfLink(header.type))) {
       link.counters.drops.notUp++;
       return;

@@ -60,6 +60,12 @@ export class PeerTable {
     this.#order();
   }
 
+  /** Something that the peer sent has come by a relay: there is no need to wait before it is taken for a way. */
+  believeRelay(peer: Peer, now: number): void {
+    peer.relayFrom = now;
+    this.update(now);
+  }
+
   /** Looks at every way anew; call after any change of links, members or of what peers reach. */
   update(now: number): void {
     const fallen: Peer[] = [];

@@ -32,7 +32,14 @@ export function serviceToken<Service>(name: string): ServiceToken<Service> {
 }
 
 /** Channel numbers of replicated state on the cluster link; one line each, never reused. */
-export const clusterChannels = { dialog: 1, location: 2, script: 3, keepAlive: 4, nonce: 5 } as const;
+export const clusterChannels = {
+  dialog: 1,
+  location: 2,
+  script: 3,
+  keepAlive: 4,
+  nonce: 5,
+  takeover: 6,
+} as const;
 
 /** The cluster as modules see it. Absent (null in the host) when the node stands alone. */
 export interface ClusterPort {

@@ -72,6 +72,8 @@ export interface DialogService {
   /** Creates a dialog for an initial INVITE; true if the context has one afterwards. */
   create(context: MessageContext): boolean;
   dialogId(context: MessageContext): string | null;
+  /** Gives a context the dialog of that id, which another node began; false when it is not known here. */
+  attach(context: MessageContext, id: string): boolean;
 }
 export const dialogService = serviceToken<DialogService>('dialog');
 

@@ -9,7 +9,7 @@ import type { SipMessage } from '#sip/message.ts';
 import type { ClientTransaction, ClientUser } from '#transaction/client-transaction.ts';
 import type { BranchDescription } from '#transaction/server-transaction.ts';
 import type { Flow } from '#util/socket-address.ts';
-import type { Timer, TimerTarget } from '#util/timer-queue.ts';
+import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
 /** What a branch keeps of its target; the rest is only needed to write the request. */
 export interface BranchTarget {
@@ -79,6 +79,16 @@ export class ProxyBranch implements TimerTarget, ClientUser {
 
   get pending(): boolean {
     return this.status === 0;
+  }
+
+  startTimer(now: number, timers: TimerQueue, milliseconds: number): void {
+    timers.stop(this.timer);
+    this.timer = timers.start(now, milliseconds, this, 0);
+  }
+
+  stopTimer(timers: TimerQueue): void {
+    timers.stop(this.timer);
+    this.timer = null;
   }
 
   describe(): BranchDescription {

@@ -37,11 +37,11 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   /** Branches whose client transaction is not over. */
   #running = 0;
   /** Index of the first branch of the present round. */
-  #roundStart = 0;
+  roundStart = 0;
   #serverOver = false;
   #isEnded = false;
   /** The caller sent a CANCEL: nothing new is tried for it. */
-  #cancelled = false;
+  cancelled = false;
   /** A peer owns the request after all: nothing but a 2xx goes upstream any more. */
   #withdrawn = false;
   #admission: Admission | null = null;
@@ -70,7 +70,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
 
   /** True when the caller has its final response, or wants none any more. */
   get isOver(): boolean {
-    return this.server.lastStatus >= 200 || this.#cancelled || this.#withdrawn;
+    return this.server.lastStatus >= 200 || this.cancelled || this.#withdrawn;
   }
 
   // ── downstream ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,7 +220,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     acceptCancel(now, this.#table, { cancel, source }, parts);
     // RFC 3261 9.2: no effect once there is a final response.
     if (this.isOver) return;
-    this.#cancelled = true;
+    this.cancelled = true;
     this.waiting.expectNoMore();
     if (this.branches.every((branch) => !branch.pending)) this.#replyLocally(now, 487);
     else this.cancel(now, headers === '' ? reasonLines(cancel) : headers);
@@ -231,6 +231,22 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     this.#withdrawn = true;
     for (const branch of this.branches) if (branch.pending) branch.client?.stopRetransmitting();
     this.cancel(now);
+    this.server.abandon(now);
+  }
+
+  // ── from node to node ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A branch that a dead node had started; its client transaction, if it is not over, has been adopted. */
+  addAdopted(branch: ProxyBranch): void {
+    this.branches.push(branch);
+    if (branch.client !== null) this.#running++;
+  }
+
+  /** A peer goes on with all of this: nothing is sent any more, to anybody. */
+  abandon(now: number): void {
+    this.#withdrawn = true;
+    this.waiting.stop();
+    for (const branch of this.branches) branch.client?.abandon(now);
     this.server.abandon(now);
   }
 
@@ -245,7 +261,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     }
     branch.cancel = 'sent';
     // RFC 3261 9.1: without an answer 64 × T1 after the CANCEL, the transaction counts as cancelled.
-    this.#setTimer(now, branch, longTimeout(this.#table.settings));
+    branch.startTimer(now, this.#table.timers, longTimeout(this.#table.settings));
     const { client, cancelHeaders } = branch;
     sendCancel(now, this.#table, { client, cancelHeaders });
   }
@@ -311,7 +327,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   }
 
   onBranchTerminated(now: number, branch: ProxyBranch): void {
-    this.#stopTimer(branch);
+    branch.stopTimer(this.#table.timers);
     this.#running--;
     this.#endIfOver(now);
   }
@@ -328,7 +344,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
       (branch.timer === null || (!isTrying && this.settings.restartTimerC))
     ) {
       // RFC 3261 16.7 step 2: Timer C starts anew with every provisional response but 100.
-      this.#setTimer(now, branch, this.settings.timerC);
+      branch.startTimer(now, this.#table.timers, this.settings.timerC);
     }
     // RFC 3261 16.7 step 5: 100 is not forwarded.
     if (isTrying || this.#withdrawn || !hasNextVia(response)) return;
@@ -364,7 +380,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     // RFC 5393 5.3.3: what a branch does not need any more is there for later ones.
     this.#admission?.breadth.giveBack(branch.breadth);
     branch.breadth = 0;
-    this.#stopTimer(branch);
+    branch.stopTimer(this.#table.timers);
   }
 
   /**
@@ -374,13 +390,13 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   conclude(now: number): void {
     if (this.#withdrawn || this.server.lastStatus >= 200 || this.waiting.isExpecting) return;
     if (this.#isAwaited(now)) return;
-    const start = this.#roundStart;
+    const start = this.roundStart;
     const best = bestBranch(this.branches.slice(start)) ?? bestBranch(this.branches);
     if (best === null) return;
     // Before the user is asked: what it adds, and what that is answered at once, belongs to the next round.
-    this.#roundStart = this.branches.length;
+    this.roundStart = this.branches.length;
     const verdict = this.#user.onFinal(now, best, best.response, best.status);
-    if (verdict === 'wait') this.#roundStart = start;
+    if (verdict === 'wait') this.roundStart = start;
     if (verdict !== 'forward' || this.server.lastStatus >= 200) return;
     this.#forwardBest(now, best);
   }
@@ -443,16 +459,6 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
 
   onExpectationOver(now: number): void {
     this.expectNoMore(now);
-  }
-
-  #setTimer(now: number, branch: ProxyBranch, milliseconds: number): void {
-    this.#stopTimer(branch);
-    branch.timer = this.#table.timers.start(now, milliseconds, branch, 0);
-  }
-
-  #stopTimer(branch: ProxyBranch): void {
-    this.#table.timers.stop(branch.timer);
-    branch.timer = null;
   }
 
   // ── ServerUser ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,9 +6,11 @@
 import { ClusterNode, type ClusterUser } from '#cluster/cluster-node.ts';
 import type { ForwardedDatagram } from '#cluster/forward.ts';
 import type { LinkTransport } from '#cluster/link-transport.ts';
+import type { Takeover } from '#cluster/takeover.ts';
 import { MessageContext } from '#module/context.ts';
 import { emptyHooks } from '#module/hooks.ts';
 import type { Logger } from '#module/host.ts';
+import { clusterChannels } from '#module/host.ts';
 import type { BoundScript, LoadedScript } from '#module/load.ts';
 import {
   clusterView,
@@ -27,10 +29,13 @@ import { type LocationDatabase, locationDatabase } from '#registrar/location-sto
 import { clusterViewOf } from '#server/cluster-view.ts';
 import type { NodeConfiguration } from '#server/configuration.ts';
 import { Control } from '#server/control.ts';
+import { FreezeWatch, watchMilliseconds as freezeWatchMilliseconds } from '#server/freeze-watch.ts';
+import { HeldArrivals } from '#server/held-arrivals.ts';
 import { NodeHost } from '#server/node-host.ts';
 import { Orphans } from '#server/orphans.ts';
 import { Ownership } from '#server/ownership.ts';
 import { Receiver } from '#server/receive.ts';
+import { makeTakeover } from '#server/takeover.ts';
 import { Trace } from '#server/trace.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { BranchCodec } from '#transaction/branch.ts';
@@ -74,6 +79,11 @@ export interface NodeIdentity {
   readonly secret: Uint8Array | null;
 }
 
+/** Copies of one request reach two nodes within the network's delays; what differs by more has another cause. */
+const simultaneousMilliseconds = 1000;
+/** How long a peer may take to say that it took a transaction over. */
+const takeoverNewsMilliseconds = 300;
+
 /** A running node, without its sockets. */
 export class AnyviaNode {
   readonly table: TransactionTable;
@@ -82,8 +92,11 @@ export class AnyviaNode {
   readonly trace: Trace;
   readonly cluster: ClusterNode | null;
   readonly ownership: Ownership | null;
+  /** Null when the node stands alone, or it is switched off. */
+  takeover: Takeover | null = null;
   readonly identity: NodeIdentity;
   readonly started: number;
+  readonly #freezes: FreezeWatch;
   readonly #ports: NodePorts;
   readonly #sockets: readonly LocalSocket[];
   readonly #socketByName = new Map<string, LocalSocket>();
@@ -101,6 +114,8 @@ export class AnyviaNode {
     this.#ports = ports;
     this.#sockets = configuration.sockets;
     this.started = ports.clock.monotonic();
+    this.#freezes = new FreezeWatch(this.started);
+    this.statistics.gauge('core', 'freezes', () => this.#freezes.freezes);
     for (const socket of configuration.sockets) {
       this.#socketByName.set(socketName(socket), socket);
       if (socket.tag !== '') this.#socketByName.set(socket.tag, socket);
@@ -139,6 +154,8 @@ export class AnyviaNode {
   start(): void {
     const now = this.#ports.clock.monotonic();
     this.cluster?.start(now);
+    // A node alone may well be idle for long.
+    if (this.cluster !== null) this.#ports.every(freezeWatchMilliseconds, (at) => this.#freezes.touch(at));
     if (this.#script.has('startup', ''))
       void this.#script.run('startup', '', timerContext('startup', this.#sockets[0]!));
     for (const timer of this.#script.timers) {
@@ -150,6 +167,7 @@ export class AnyviaNode {
 
   /** A datagram from the network. */
   receive(bytes: Uint8Array, address: string, port: number, socket: LocalSocket): void {
+    if (this.cluster !== null) this.#freezes.touch(this.#ports.clock.monotonic());
     this.#receiver.receive({ bytes, source: { socket, address, port }, receivedBy: 0 });
     this.#ports.rearm();
   }
@@ -183,7 +201,7 @@ export class AnyviaNode {
         const arrival = this.#arrivalOf(datagram, this.identity.nodeId);
         if (arrival !== null) this.#receiver.receive(arrival);
       },
-      owns: (key) => this.table.hasServer(key),
+      owns: (key) => this.table.hasServer(key) || this.takeover?.holds(key) === true,
       onClaimLost: (key, _winner, now) => this.#withdraw(key, now),
       onCall: (call, _from, answer) => {
         this.control.runForPeer(call.method, call.parameters).then(answer, (error: unknown) => {
@@ -216,7 +234,23 @@ export class AnyviaNode {
   #withdraw(key: string, now: number): void {
     const server = this.table.serverOf(key);
     const transaction = server === null ? null : (this.#transactions?.ownerOf(server) ?? null);
-    transaction?.proxy.withdraw(now);
+    // The one who had it, and was taken for dead, lets go of it by itself.
+    if (transaction === null || transaction.isAdopted) return;
+    const withdraw = (at: number): void => {
+      this.#transactions!.backups.disown(at, transaction);
+      transaction.proxy.withdraw(at);
+    };
+    if (now - server!.created < simultaneousMilliseconds) {
+      withdraw(now);
+      return;
+    }
+    // Two copies of a request meet at once. This one is old: more likely a peer has taken it over, and will say so.
+    const target = {
+      onTimer: (_kind: number, at: number) => {
+        if (!transaction.ended) withdraw(at);
+      },
+    };
+    this.#ports.timers.start(now, takeoverNewsMilliseconds, target, 0);
   }
 
   #createModules(
@@ -237,7 +271,9 @@ export class AnyviaNode {
       runRoute: (kind, name, context) => this.#script.run(kind, name, context),
       hasRoute: (kind, name) => this.#script.has(kind, name),
     });
-    host.provide(transactionCore, { table: this.table, branches, claims: this.ownership });
+    this.#makeTakeover(host, configuration);
+    const { table, ownership: claims, takeover: backup } = this;
+    host.provide(transactionCore, { table, branches, claims, backup });
     host.provide(commandDirectory, this.control);
     host.provide(secretService, {
       isSecret: this.identity.secret !== null || this.identity.clusterId === 0,
@@ -270,6 +306,28 @@ export class AnyviaNode {
     return null;
   }
 
+  #makeTakeover(host: NodeHost, configuration: NodeConfiguration): void {
+    const { cluster, ownership } = this;
+    if (cluster === null || ownership === null) return;
+    ownership.held = new HeldArrivals(this.#ports.timers, this.statistics, (arrival) =>
+      this.#receiver.receive(arrival),
+    );
+    if (!configuration.takesOver) return;
+    const { incarnation, nodeId: node } = this.identity;
+    const takeover = makeTakeover({
+      cluster,
+      timers: this.#ports.timers,
+      log: this.#ports.log,
+      statistics: this.statistics,
+      self: { node, incarnation },
+      batchMilliseconds: configuration.cluster!.claimBatchMilliseconds,
+      backups: () => this.#transactions?.backups ?? null,
+    });
+    this.takeover = takeover;
+    ownership.takeover = takeover;
+    host.cluster!.subscribe(clusterChannels.takeover, takeover);
+  }
+
   /** What a script does after it waited may start timers, outside of any event of ours. */
   #runMainRoute(context: MessageContext): number | Promise<number> {
     const result = this.#script.run('request', '', context);
@@ -294,6 +352,7 @@ export class AnyviaNode {
       log: this.#ports.log,
       statistics: this.statistics,
       hooks: host.hooks,
+      isCatchingUp: (now) => this.#freezes.isCatchingUp(now),
       monotonic: () => this.#ports.clock.monotonic(),
       hasErrorRoute: this.#script.has('error', ''),
       runErrorRoute: (context) => void this.#script.run('error', '', context),

@@ -39,6 +39,8 @@ export interface NodeConfiguration {
   /** T1, T2 and wt_timer as the script sets them for tm, ms. */
   readonly transactionTimers: { readonly t1: number; readonly t2: number; readonly linger: number };
   readonly cluster: ClusterConfiguration | null;
+  /** Peers go on with the INVITEs of a node that died (`takeover` of tm). */
+  readonly takesOver: boolean;
 }
 
 const defaultControlSocket = '/run/anyvia/anyvia.sock';
@@ -87,6 +89,7 @@ export function readConfiguration(
       linger: Number(transaction?.wt_timer ?? 0) * 1000,
     },
     cluster,
+    takesOver: Number(transaction?.takeover ?? 1) !== 0,
   };
 }
 

@@ -6,8 +6,10 @@
 import type { ClaimOwner } from '#cluster/claim-directory.ts';
 import type { ClusterNode } from '#cluster/cluster-node.ts';
 import type { ForwardedDatagram, ForwardKind } from '#cluster/forward.ts';
+import type { Takeover } from '#cluster/takeover.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
 import type { TransactionClaims } from '#modules/tm/ports.ts';
+import type { HeldArrivals } from '#server/held-arrivals.ts';
 import type { Arrival } from '#server/receive.ts';
 import type { Trace } from '#server/trace.ts';
 import type { SipMessage } from '#sip/message.ts';
@@ -35,6 +37,10 @@ export class Ownership implements TransactionClaims {
   readonly #trace: Trace;
   readonly #sent: Readonly<Record<ForwardKind, Counter>>;
   readonly #received: Readonly<Record<ForwardKind, Counter>>;
+  /** Null when it is switched off. */
+  takeover: Takeover | null = null;
+  /** Set right after construction: it hands back to the receiver. */
+  held!: HeldArrivals;
   /** New requests that still arrive are handed to a peer that takes work. */
   draining = false;
 
@@ -56,14 +62,73 @@ export class Ownership implements TransactionClaims {
     this.#cluster.claim(now, detach(key), lifetimeMilliseconds);
   }
 
+  release(now: number, key: string): void {
+    this.#cluster.release(now, key);
+  }
+
   countReceived(kind: ForwardKind): void {
     this.#received[kind].value++;
   }
 
-  /** False when the owner is gone, restarted since, or cannot be reached: then its orphans are ours to deal with. */
-  relayResponse(now: number, response: SipMessage, tag: OwnerTag, arrival: Arrival): boolean {
-    if (this.#cluster.incarnationOf(tag.node) !== tag.incarnation) return false;
-    return this.#forward(now, tag.node, 'reply', { ...arrival, request: response });
+  /**
+   * A response to a request of another life: a peer's, or a former one of this node. `adopted`: the branch is ours now.
+   * `orphan`: nobody goes on with it. `gone`: handed over, kept back, or dropped.
+   */
+  routeResponse(
+    now: number,
+    response: SipMessage,
+    tag: OwnerTag,
+    arrival: Arrival,
+  ): 'adopted' | 'orphan' | 'gone' {
+    const life = this.#cluster.lifeOf(now, tag.node, tag.incarnation);
+    if (life === 'over') return this.#routeToSuccessor(now, response, tag, arrival);
+    if (this.#table.findAdopted(response) !== null) return 'adopted';
+    // What a peer handed over is never handed on.
+    const isSent =
+      life === 'here' &&
+      arrival.receivedBy === 0 &&
+      this.#forward(now, tag.node, 'reply', { ...arrival, request: response });
+    if (!isSent) this.held.hold(now, arrival);
+    return 'gone';
+  }
+
+  #routeToSuccessor(
+    now: number,
+    response: SipMessage,
+    tag: OwnerTag,
+    arrival: Arrival,
+  ): 'adopted' | 'orphan' | 'gone' {
+    this.takeover?.settle(now);
+    if (this.#table.findAdopted(response) !== null) return 'adopted';
+    const successor = this.takeover?.successorOf(tag.node, tag.incarnation) ?? 0;
+    if (successor === 0 || successor === this.#cluster.nodeId || arrival.receivedBy !== 0) return 'orphan';
+    const kept = { ...arrival, request: response };
+    return this.#forward(now, successor, 'reply', kept) ? 'gone' : 'orphan';
+  }
+
+  /** A response to a branch that this node does not have any more, because a peer took it for dead and adopted it. */
+  relayToHeir(now: number, response: SipMessage, arrival: Arrival): boolean {
+    const heir = this.takeover?.heir ?? 0;
+    if (heir === 0 || heir === arrival.receivedBy) return false;
+    return this.#forward(now, heir, 'reply', { ...arrival, request: response });
+  }
+
+  /** Is the request's transaction one that this node adopts, but cannot yet? Then it is kept back. */
+  awaitsTakeover(now: number, request: SipMessage, arrival: Arrival): boolean {
+    const { takeover } = this;
+    if (takeover === null || takeover.held === 0) return false;
+    const key = this.#keyOf(request);
+    if (!takeover.holds(key)) return false;
+    takeover.settle(now);
+    if (!takeover.holds(key)) return false;
+    // Its owner is alive as far as we know, and gets what arrives here from the network as ever.
+    if (arrival.receivedBy === 0) return false;
+    this.held.hold(now, arrival);
+    return true;
+  }
+
+  #keyOf(request: SipMessage): string {
+    return request.method === 'CANCEL' ? this.#table.inviteKey(request) : this.#table.key(request);
   }
 
   /**
@@ -72,15 +137,17 @@ export class Ownership implements TransactionClaims {
    */
   findOwner(now: number, arrival: RequestArrival, isAsked: boolean, unowned: () => void): void {
     const { request } = arrival;
-    const key = request.method === 'CANCEL' ? this.#table.inviteKey(request) : this.#table.key(request);
+    const key = this.#keyOf(request);
     const kind = kindOf(request);
     const owner = this.#cluster.owner(now, key);
-    if (owner !== null && owner.node !== this.#cluster.nodeId) {
-      if (this.#forward(now, owner.node, kind, arrival)) return;
-      unowned();
+    const life = owner === null ? 'over' : this.#cluster.lifeOf(now, owner.node, owner.incarnation);
+    if (owner !== null && owner.node !== this.#cluster.nodeId && life !== 'over') {
+      if (life !== 'here' || !this.#forward(now, owner.node, kind, arrival)) this.held.hold(now, arrival);
       return;
     }
-    if (!isAsked || owner !== null) {
+    // Of a dead owner's work the peers are asked: one of them may go on with it.
+    const isOrphaned = owner !== null && life === 'over';
+    if (!isOrphaned && (!isAsked || owner !== null)) {
       unowned();
       return;
     }

@@ -41,6 +41,8 @@ export interface ReceiverParts {
   readonly log: Logger;
   readonly statistics: Statistics;
   readonly hooks: Hooks;
+  /** What arrives may have waited in the socket for longer than its sender did. */
+  isCatchingUp(now: number): boolean;
   readonly monotonic: () => number;
   /** The script has an `error_route`: it decides what becomes of requests that cannot be read. */
   readonly hasErrorRoute: boolean;
@@ -64,6 +66,8 @@ export interface Arrival {
   readonly source: Flow;
   /** Node that received it from the network, 0 = this one. */
   readonly receivedBy: number;
+  /** When it was first kept back, ms; absent: it was not. */
+  readonly heldSince?: number;
 }
 
 export class Receiver {
@@ -77,6 +81,7 @@ export class Receiver {
   /** Keys of requests whose script waits for an answer: what repeats them meanwhile is not new. */
   readonly #waiting = new Set<string>();
   readonly #waitingRepeats: Counter;
+  readonly #stale: Counter;
 
   constructor(parts: ReceiverParts) {
     this.#parts = parts;
@@ -91,6 +96,7 @@ export class Receiver {
     this.#badTags = parts.statistics.counter('tm', 'bad_tags');
     this.#broken = core('broken_invariants');
     this.#waitingRepeats = core('waiting_repeats');
+    this.#stale = core('stale_requests');
     parts.statistics.gauge('core', 'waiting_requests', () => this.#waiting.size);
   }
 
@@ -126,7 +132,7 @@ export class Receiver {
   // ── responses ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   #response(now: number, response: SipMessage, arrival: Arrival): void {
-    this.#counters.replies.value++;
+    if (arrival.heldSince === undefined) this.#counters.replies.value++;
     const { table, branches } = this.#parts;
     const branch = response.topVia.branch;
     const tag = branches.read(branch);
@@ -137,8 +143,9 @@ export class Receiver {
     }
     if (branches.isOurs(tag)) {
       const client = table.findClient(response);
-      if (client === null) this.#counters.dropped.value++;
-      else client.receive(now, response, arrival.source);
+      if (client !== null) client.receive(now, response, arrival.source);
+      else if (this.#parts.ownership?.relayToHeir(now, response, arrival) !== true)
+        this.#counters.dropped.value++;
       return;
     }
     if (!branches.verify(branch)) {
@@ -150,17 +157,18 @@ export class Receiver {
 
   /** The tag's MAC proved the branch ours: another node's, or that of a former life. */
   #peersResponse(now: number, response: SipMessage, tag: OwnerTag, arrival: Arrival): void {
-    const { ownership } = this.#parts;
-    const mayRelay = arrival.receivedBy === 0 && ownership !== null && tag.node !== this.#parts.nodeId;
-    if (mayRelay && ownership.relayResponse(now, response, tag, arrival)) return;
-    this.#parts.orphans.response(response, arrival.source);
+    const { ownership, table, orphans } = this.#parts;
+    const fate = ownership === null ? 'orphan' : ownership.routeResponse(now, response, tag, arrival);
+    if (fate === 'adopted') table.findAdopted(response)?.receive(now, response, arrival.source);
+    else if (fate === 'orphan') orphans.response(response, arrival.source);
   }
 
   // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   #request(now: number, request: SipMessage, arrival: Arrival): void {
-    this.#counters.requests.value++;
+    if (arrival.heldSince === undefined) this.#counters.requests.value++;
     const { table, ownership } = this.#parts;
+    if (ownership?.awaitsTakeover(now, request, arrival) === true) return;
     const known = table.findServer(request);
     if (known !== null) {
       known.receive(now, request);
@@ -191,6 +199,10 @@ export class Receiver {
   /** Nobody owns it: it is new, or it is a CANCEL or an ACK of nothing we know. */
   #unowned(request: SipMessage, arrival: Arrival): void {
     const { ownership } = this.#parts;
+    if (arrival.receivedBy === 0 && this.#parts.isCatchingUp(this.#parts.monotonic())) {
+      this.#stale.value++;
+      return;
+    }
     const anycast = ownership !== null && arrival.source.socket.anycast;
     if (request.method === 'CANCEL' && anycast && this.#parts.table.findInvite(request) === null) {
       // RFC 3261 9.2: no matching transaction.

@@ -3,6 +3,13 @@
  * byte-identical.
  */
 
+/** One change, as it can be sent elsewhere. */
+export interface PlainEdit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
 interface Edit {
   readonly start: number;
   readonly end: number;
@@ -45,6 +52,11 @@ export class MessageEdits {
   /** True when something beginning with `lead` is to be inserted at that offset already. */
   insertsAt(offset: number, lead: string): boolean {
     return this.#edits.some((edit) => edit.start === offset && edit.text.startsWith(lead));
+  }
+
+  /** In the order in which they were made; `replace` makes them again. */
+  list(): readonly PlainEdit[] {
+    return this.#edits;
   }
 
   clone(): MessageEdits {

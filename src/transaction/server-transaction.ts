@@ -162,6 +162,11 @@ export class ServerTransaction {
     this.#step(now, 'transportError', null, null);
   }
 
+  /** As long as it may have to be repeated; null otherwise. */
+  get lastResponse(): string | null {
+    return this.#lastResponse;
+  }
+
   /** True when its last response carries this To tag. */
   hasAnswered(toTag: string): boolean {
     const response = parseMessage(this.#lastResponse ?? '');

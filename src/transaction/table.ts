@@ -52,6 +52,8 @@ export interface ClientSlot {
 }
 
 const cookie = 'z9hG4bK';
+/** What was taken over has no place of its own here. */
+const adoptedSlot = -1;
 
 export class TransactionTable {
   readonly timers: TimerQueue;
@@ -79,6 +81,8 @@ export class TransactionTable {
   readonly #generations: number[] = [];
   readonly #freeSlots: number[] = [];
   #clientCount = 0;
+  /** Taken over from dead nodes: their branches name slots of theirs. */
+  readonly #adopted = new Map<string, ClientTransaction>();
   /** The request whose key was asked for last. */
   #keyed: SipMessage | null = null;
   #keyedMethod = '';
@@ -184,6 +188,16 @@ export class TransactionTable {
     if (tag === null) return null;
     const client = this.#clients[tag.slot] ?? null;
     if (client === null || client.branch !== branch) return null;
+    return this.#matching(client, response);
+  }
+
+  /** A client transaction that this node took over: its branch is that of its former owner. */
+  findAdopted(response: SipMessage): ClientTransaction | null {
+    const client = this.#adopted.get(response.topVia.branch);
+    return client === undefined ? null : this.#matching(client, response);
+  }
+
+  #matching(client: ClientTransaction, response: SipMessage): ClientTransaction | null {
     // RFC 3261 18.1.2: a top Via that says another address than ours was not put in by us.
     if (bracketed(response.topVia.host) !== bracketed(client.flow.socket.advertisedAddress)) return null;
     if (client.method === response.cseqMethod) return client;
@@ -232,6 +246,24 @@ export class TransactionTable {
   prepareClient(slot: ClientSlot, request: ClientRequest, user: ClientUser): ClientTransaction {
     const client = new ClientTransaction(this, slot, request, user);
     this.#clients[slot.slot] = client;
+    return client;
+  }
+
+  /**
+   * Goes on with a request that a dead node sent: same text, same branch, so that its receiver sees a retransmission.
+   * TRANSACTION_TABLE_FULL when there is no room.
+   */
+  adoptClient(branch: string, request: ClientRequest, user: ClientUser): ClientTransaction | Failure {
+    if (this.#clientCount >= this.settings.transactionsMax) {
+      this.counters.refused_full++;
+      return new Failure(
+        'TRANSACTION_TABLE_FULL',
+        `${this.#clientCount} client transactions are in progress`,
+      );
+    }
+    const client = new ClientTransaction(this, { slot: adoptedSlot, branch }, request, user);
+    this.#adopted.set(branch, client);
+    this.#clientCount++;
     return client;
   }
 
@@ -313,9 +345,13 @@ export class TransactionTable {
       return;
     }
     client.cancel?.abandon(now);
+    this.#clientCount--;
+    if (client.slot === adoptedSlot) {
+      this.#adopted.delete(client.branch);
+      return;
+    }
     this.#clients[client.slot] = null;
     this.#freeSlots.push(client.slot);
-    this.#clientCount--;
   }
 }
 

@@ -268,7 +268,7 @@ describe('membership', () => {
 });
 
 describe('claims', () => {
-  it('are known everywhere after one batch, and gone when they end, are released, or their node dies', () => {
+  it('are known everywhere after one batch, gone when they end or are released; a dead node is known to be dead', () => {
     const cluster = ClusterSimulation.running(3);
     const one = cluster.cluster(1);
     one.claim(cluster.now, 'ends', 3000);
@@ -285,7 +285,9 @@ describe('claims', () => {
     expect(cluster.cluster(2).owner(cluster.now, 'stays')).toEqual(owner);
     cluster.kill(1);
     cluster.run(10);
-    expect(cluster.cluster(2).owner(cluster.now, 'stays')).toBeNull();
+    expect(cluster.cluster(2).lifeOf(cluster.now, 1, 1)).toBe('unsure');
+    cluster.run(500);
+    expect(cluster.cluster(2).lifeOf(cluster.now, 1, 1)).toBe('over');
   });
 
   it('of a former incarnation are not believed', () => {
@@ -296,7 +298,7 @@ describe('claims', () => {
     cluster.start(1, { incarnation: 2 });
     cluster.run(3000);
     expect(cluster.isWhole()).toBe(true);
-    expect(cluster.cluster(2).owner(cluster.now, 'old')).toBeNull();
+    expect(cluster.cluster(2).lifeOf(cluster.now, 1, 1)).toBe('over');
   });
 
   it('reach a node that joins later, as a snapshot', () => {

@@ -55,7 +55,10 @@ async function judgeNode(storm: Storm, simulated: SimulatedNode): Promise<void> 
   const dialogs = ['dialog:active_dialogs', 'dialog:early_dialogs'];
   const known = dialogs.reduce((sum, name) => sum + (node.statistics.find(name) ?? 0), 0);
   const existing = storm.calls.filter(callExists).length;
-  if (known !== existing) say(`${known} dialogs, but ${existing} calls exist`);
+  if (known !== existing)
+    say(
+      `${known} dialogs, but ${existing} calls exist: ${await node.control.runForPeer('dialog:list', '{}')}`,
+    );
   const size = await profileSize(simulated);
   if (size !== existing) say(`the profile counts ${size}, but ${existing} calls exist`);
   if (node.cluster!.livePeers().length !== storm.nodes.size - 1) say('it does not reach every peer');

@@ -18,7 +18,8 @@ interface Cluster {
 }
 
 const clusters: readonly Cluster[] = [
-  { nodes: 3, share: 0.8, faults: [] },
+  { nodes: 3, share: 0.5, faults: [] },
+  { nodes: 3, share: 0.3, faults: ['kill'] },
   { nodes: 5, share: 0.15, faults: [] },
   { nodes: 16, share: 0.05, faults: [] },
 ];
@@ -27,7 +28,7 @@ describe('calls through a cluster in a storm', () => {
   for (const { nodes, share, faults } of clusters) {
     const count = Math.ceil(seeds * share);
     it(
-      `end as they must with ${nodes} nodes, ${count} seeds`,
+      `end as they must with ${nodes} nodes and faults [${faults.join(' ')}], ${count} seeds`,
       async () => {
         const failed: string[] = [];
         for (let seed = 1; seed <= count; seed++) {

@@ -114,6 +114,11 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     return (context.dialog as Dialog | null)?.id ?? null;
   }
 
+  attach(context: MessageContext, id: string): boolean {
+    context.dialog = this.table.get(id);
+    return context.dialog !== null;
+  }
+
   /** Finds the dialog of an in-dialog request by its Call-ID and tags. */
   match(context: MessageContext): boolean {
     const { request } = context;
@@ -255,7 +260,9 @@ export class DialogModule implements DialogService, ClusterSubscriber {
         this.#forget(delta.body.id, delta.body.reason, now);
         return;
       case 'snapshotBegin':
-        for (const dialog of this.table.all()) if (dialog.owner === from) dialog.unmentioned = true;
+        // Those of its former lives it cannot know: they go on without it.
+        for (const dialog of this.table.all())
+          dialog.unmentioned = dialog.owner === from && dialog.incarnation === this.#incarnations.get(from);
         return;
       default:
         // What the owner does not know any more has ended while the link was away.

@@ -37,6 +37,7 @@ const parameters: readonly ParameterDeclaration[] = [
   integer('T2_timer', 4000, 'T2 of RFC 3261, ms: longest interval between retransmissions.'),
   integer('auto_100trying', 1, 'Answer an INVITE with 100 as soon as it is relayed.'),
   integer('disable_6xx_block', 0, '1: a 6xx neither stops the other branches nor forbids new ones.'),
+  integer('takeover', 1, '0: nobody goes on with the INVITEs of a node that died; the same on all nodes.'),
   integer('restart_fr_on_each_reply', 1, '0: only the first provisional reply starts fr_inv_timeout.'),
   integer(
     'loop_detection',

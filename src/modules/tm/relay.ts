@@ -210,6 +210,7 @@ function startBranch(
     return false;
   }
   module.counters.clientTransactions.value++;
+  module.backups.change(now, transaction);
   return true;
 }
 

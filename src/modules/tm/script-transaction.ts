@@ -64,6 +64,12 @@ export class ScriptTransaction implements ProxyUser {
   /** Destinations whose names are being resolved: no final answer before they are known. */
   resolving = 0;
   ended = false;
+  /** Number by which the successor of this node knows it; 0: it is of no concern to others. */
+  backupId = 0;
+  /** A peer's copy of the request is the one that counts. */
+  isDisowned = false;
+  /** A dead node began it. */
+  isAdopted = false;
 
   get server(): ServerTransaction {
     return this.proxy.server;
@@ -76,12 +82,13 @@ export class ScriptTransaction implements ProxyUser {
 
   // ── what the proxy layer reports ──────────────────────────────────────────────────────────────────────────────
 
-  onResponse(_now: number, branch: ProxyBranch, reply: BranchReply): 'forward' | 'drop' {
+  onResponse(now: number, branch: ProxyBranch, reply: BranchReply): 'forward' | 'drop' {
     const module = this.#module;
     const { status } = reply;
     this.lastStatus = status;
     this.lastWasLocal = false;
     if (status >= 200) this.allWereLocal = false;
+    if (status >= 300) module.backups.change(now, this);
     module.counters.receivedReplies.value++;
     const state = branch.target.tag as BranchState;
     state.lastStatus = status;
@@ -158,6 +165,10 @@ export class ScriptTransaction implements ProxyUser {
 
   onReply(now: number, reply: UpstreamReply): void {
     this.obeyForcedPort();
+    const { backups } = this.#module;
+    if (reply.status >= 300) backups.change(now, this);
+    // A 2xx that comes again goes on without state (RFC 3261 16.7 step 10).
+    else if (reply.status >= 200) backups.end(now, this);
     this.#module.countReply(reply.status, reply.response !== null);
     for (const hook of this.#module.host.hooks.beforeReplySent)
       hook({ context: this.context, ...reply }, now);
@@ -179,6 +190,7 @@ export class ScriptTransaction implements ProxyUser {
 
   onEnd(now: number): void {
     this.ended = true;
+    this.#module.backups.end(now, this);
     this.#module.forget(this);
     for (const hook of this.#module.host.hooks.onTransactionEnd) hook(this.context, now);
   }

@@ -8,6 +8,7 @@ import type { ParameterValues } from '#module/define.ts';
 import type { ModuleHost } from '#module/host.ts';
 import type { LocalOutcome, LocalRequest, MessageError, TransactionService } from '#module/services.ts';
 import type { Counter } from '#module/statistics.ts';
+import { Backups } from '#modules/tm/backups.ts';
 import { LocalRequests } from '#modules/tm/local-request.ts';
 import { type TransactionCore, transactionCore } from '#modules/tm/ports.ts';
 import { plainRelay, relayRequest } from '#modules/tm/relay.ts';
@@ -60,6 +61,7 @@ export class TransactionModule implements TransactionService {
   };
   /** Mask of `minor_branch_flag`, 0 without one. */
   readonly minorFlag: number;
+  readonly backups = new Backups(this);
   readonly #localRequests: LocalRequests;
   readonly #warnings = new LogLimiter();
   #tagCount = 0;
@@ -135,7 +137,7 @@ export class TransactionModule implements TransactionService {
     context.transaction = made;
     made.server.owner = made;
     this.counters.serverTransactions.value++;
-    this.#claim(now, made);
+    this.claim(now, made);
     return made;
   }
 
@@ -196,7 +198,9 @@ export class TransactionModule implements TransactionService {
   /** A CANCEL for this transaction: answered 200, its pending branches cancelled (RFC 3261 16.10). */
   cancel(transaction: ScriptTransaction, cancel: SipMessage, source: Flow): void {
     transaction.cancelled = true;
-    transaction.proxy.receiveCancel(this.host.clock.monotonic(), cancel, source, transaction.cancelReason);
+    const now = this.host.clock.monotonic();
+    transaction.proxy.receiveCancel(now, cancel, source, transaction.cancelReason);
+    this.backups.change(now, transaction);
   }
 
   /** The tag that replies made here carry: the same for all replies of one request (RFC 3261 8.2.6.2). */
@@ -238,7 +242,8 @@ export class TransactionModule implements TransactionService {
     if (transaction.server.lastStatus < 200) this.reply(context, 500, reasonPhrase(500));
   }
 
-  #claim(now: number, transaction: ScriptTransaction): void {
+  /** Tells the peers whose it is. */
+  claim(now: number, transaction: ScriptTransaction): void {
     const claims = this.core.claims;
     if (claims === null || !transaction.context.source.socket.anycast) return;
     const isInvite = transaction.server.isInvite;

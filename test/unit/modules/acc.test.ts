@@ -79,7 +79,7 @@ describe('extra fields', () => {
 describe('cdr', () => {
   it('writes one record when the BYE is answered', () => {
     const host = new TestHost();
-    host.provide(dialogService, { create: () => true, dialogId: () => 'd1' });
+    host.provide(dialogService, { create: () => true, attach: () => true, dialogId: () => 'd1' });
     const bench = new ScriptBench(acc, {}, host);
     const call = requestContext();
     bench.call(call, 'do_accounting', 'log', 'cdr');

@@ -1,0 +1,53 @@
+/**
+ * Datagrams whose owner may be dead or only out of sight: for the fraction of a second until that is known they are
+ * kept, instead of being lost or dealt with by somebody who must not. Bounded in number and in time: a sender repeats
+ * its message after T1 (RFC 3261 17.1.1.1), so what is older is of no use.
+ */
+
+import type { Counter, Statistics } from '#module/statistics.ts';
+import type { Arrival } from '#server/receive.ts';
+import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
+
+/** Between two attempts. */
+const pauseMilliseconds = 50;
+/** The time in which peers agree on a lost link (0.3 s), and some more. */
+const heldMillisecondsMax = 500;
+/** Some 2 MB of datagrams. */
+const heldMax = 2000;
+
+export class HeldArrivals implements TimerTarget {
+  readonly #timers: TimerQueue;
+  readonly #receive: (arrival: Arrival) => void;
+  #held: Arrival[] = [];
+  #timer: Timer | null = null;
+  readonly #count: Counter;
+  readonly #dropped: Counter;
+
+  constructor(timers: TimerQueue, statistics: Statistics, receive: (arrival: Arrival) => void) {
+    this.#timers = timers;
+    this.#receive = receive;
+    this.#count = statistics.counter('tm', 'held_messages');
+    this.#dropped = statistics.counter('tm', 'held_dropped');
+  }
+
+  /** It is received again a little later; dropped when it has waited for too long, or too many do. */
+  hold(now: number, arrival: Arrival): void {
+    const heldSince = arrival.heldSince ?? now;
+    if (this.#held.length >= heldMax || now - heldSince >= heldMillisecondsMax) {
+      this.#dropped.value++;
+      return;
+    }
+    if (arrival.heldSince === undefined) {
+      this.#count.value++;
+      this.#held.push({ ...arrival, bytes: Uint8Array.from(arrival.bytes), heldSince });
+    } else this.#held.push(arrival);
+    this.#timer ??= this.#timers.start(now, pauseMilliseconds, this, 0);
+  }
+
+  onTimer(): void {
+    this.#timer = null;
+    const held = this.#held;
+    this.#held = [];
+    for (const arrival of held) this.#receive(arrival);
+  }
+}
