@@ -248,3 +248,148 @@ export class ClusterNode implements TimerTarget {
   broadcast(channel: number, body: Uint8Array, isPatient = false): void {
     for (const node of this.#peers.live) this.send(node, channel, body, isPatient);
     if (isPatient) this.#delivery.wait(this.#now, false);
+  }
+
+  send(node: number, channel: number, body: Uint8Array, isPatient = false): boolean {
+    const message: ChannelMessage = { channel, body };
+    if (channelCodec.size(message) > frameBytesMax - 64) return false;
+    return this.#outbox.send(this.#now, node, {
+      type: frameTypes.channel,
+      codec: channelCodec,
+      body: message,
+      priority: 'bulk',
+      isPatient,
+    });
+  }
+
+  /** One subscriber per channel. It is told at once of the peers that are up already. */
+  subscribe(channel: number, subscriber: ChannelSubscriber): void {
+    this.#channels.subscribe(channel, subscriber);
+    for (const node of this.#peers.live) subscriber.onPeerUp(node, this.incarnationOf(node)!, this.#now);
+  }
+
+  /** Calls a management method on another node. `done` comes exactly once. */
+  call(now: number, node: number, call: RemoteCall, done: CallDone): void {
+    this.#calls.call(now, node, call, done);
+  }
+
+  // ── looking in ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Every other member, by node id. */
+  peers(): PeerView[] {
+    return this.#peers.all.map((peer) => peer.view());
+  }
+
+  /** Figures of the cluster as a whole; those of peers stand in {@link peers}. */
+  counters(): Record<string, number> {
+    return {
+      claims: this.#claims.size,
+      claimConflicts: this.#claims.conflicts,
+      claimsLost: this.#claims.lost,
+      claimsEvicted: this.#claims.evicted,
+      questionsAsked: this.#questions.asked,
+      questionsOpen: this.#questions.open,
+      questionsTimedOut: this.#questions.timedOut,
+      refusalsSent: this.#links.refusalsSent,
+      refusalsReceived: this.#links.refusalsReceived,
+      unprovedLinks: this.#links.strangers,
+    };
+  }
+
+  // ── timers and turns ──────────────────────────────────────────────────────────────────────────────────────────
+
+  onTimer(_kind: number, now: number): void {
+    this.#now = now;
+    this.#heartbeatTimer = this.#ports.timers.start(now, this.#settings.heartbeat, this, 0);
+    this.#delivery.hurry();
+    this.#pulse.beat(now);
+  }
+
+  // ── peers come and go ─────────────────────────────────────────────────────────────────────────────────────────
+
+  #onReached(peer: Peer, now: number): void {
+    this.#delivery.tellAll(peer, now);
+    this.#channels.peerUp(peer.id, peer.incarnation, now);
+  }
+
+  #onUnreached(peer: Peer, now: number): void {
+    this.#pulse.renewReach();
+    this.#questions.onNodeDown(now, peer.id);
+    this.#calls.onNodeDown(now, peer.id);
+    this.#channels.peerDown(peer.id, now);
+  }
+
+  #bidFarewell(peer: Peer, reason: string): void {
+    const address = { type: frameTypes.goodbye, source: this.nodeId, destination: peer.id };
+    if (peer.connection?.state === 'up')
+      peer.connection.writer!.writeAlone(address, goodbyeCodec, { reason });
+  }
+
+  // ── what peers send ───────────────────────────────────────────────────────────────────────────────────────────
+
+  #inboxUser(): InboxUser {
+    return {
+      onHeartbeat: (peer, heartbeat, now) => this.#pulse.onHeartbeat(peer, heartbeat, now),
+      onReach: (peer, reach, now) => this.#pulse.onReach(peer, reach, now),
+      onGoodbye: (peer, reason, now) => {
+        this.#links.leave(peer, reason, now);
+        this.#peers.update(now);
+      },
+      onClaims: (peer, claims, now) => this.#claims.receive(now, claimOwner(peer), claims),
+      onAsk: (peer, question, now) => {
+        const owns = this.#user.owns(question.key);
+        const body = { id: question.id, owns };
+        this.#outbox.send(now, peer.id, {
+          type: frameTypes.answer,
+          codec: answerCodec,
+          body,
+          priority: 'urgent',
+        });
+      },
+      onAnswer: (from, answer, now) => this.#questions.onAnswer(now, from, answer),
+      onForward: (peer, datagram, now) => this.#onForward(peer, datagram, now),
+      onForwardRefused: (peer, datagram, now) => this.#user.onForwardRefused(datagram, peer.id, now),
+      onChannel: (peer, message, now) => {
+        if (!this.#channels.deliver(peer.id, message, now)) peer.counters.drops.unknownType++;
+      },
+      onCall: (peer, call) => this.#onCall(peer, call),
+      onCallResult: (peer, result, now) => this.#calls.onResult(now, peer.id, result),
+    };
+  }
+
+  #onForward(peer: Peer, datagram: ForwardedDatagram, now: number): void {
+    if (this.#user.onForward(datagram, peer.id, now)) return;
+    this.#outbox.send(now, peer.id, {
+      type: frameTypes.forwardRefused,
+      codec: forwardCodec,
+      body: withAge(datagram, now),
+      priority: 'urgent',
+    });
+  }
+
+  #onCall(peer: Peer, call: RemoteCall & { readonly id: number }): void {
+    const { incarnation } = peer;
+    this.#user.onCall({ method: call.method, parameters: call.parameters }, peer.id, (result) => {
+      if (peer.incarnation !== incarnation) return;
+      let body: CallResult = { id: call.id, ok: true, result };
+      if (callResultCodec.size(body) > frameBytesMax - 64) {
+        body = {
+          id: call.id,
+          ok: false,
+          result: `the result of ${call.method} is larger than ${frameBytesMax} bytes`,
+        };
+      }
+      const frame = { type: frameTypes.callResult, codec: callResultCodec, body, priority: 'bulk' } as const;
+      this.#outbox.send(this.#now, peer.id, frame);
+    });
+  }
+}
+
+function claimOwner(peer: Peer): ClaimOwner {
+  return { node: peer.id, incarnation: peer.incarnation };
+}
+
+/** Equal on all nodes. Without a secret anybody who reads this can compute it: claims may then be aimed at. */
+function hashKeyOf(identity: ClusterIdentity): Buffer {
+  return deriveKey(identity.secret ?? Buffer.from(`cluster ${identity.clusterId}`), 'claims');
+}
