@@ -93,7 +93,7 @@ describe('RFC 3261 8.1.2 and 8.1.3 requests of other modules', () => {
     readonly host = new TestHost();
     readonly #requests = new LocalRequests({
       host: this.host,
-      core: { table: this.bench.table, branches: this.bench.branches, claims: null },
+      core: { table: this.bench.table, branches: this.bench.branches, claims: null, backup: null },
       viaParameter: ';cid=1',
       finalResponseMilliseconds: 5000,
     });
