@@ -9,7 +9,7 @@ import { CheckpointStore } from '#cluster/checkpoint-store.ts';
 import type { ClaimOwner } from '#cluster/claim-directory.ts';
 import { rank } from '#cluster/ownership.ts';
 import { type Checkpoint, decodeTakeover, encodeTakeover } from '#cluster/takeover-message.ts';
-import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
+import type { TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
 /** `unsure`: its link was lost a moment ago, and no peer has said yet whether it reaches the node. */
 export type Life = 'here' | 'unsure' | 'over';
@@ -70,8 +70,8 @@ export class Takeover implements TimerTarget {
   readonly #told = new Set<number>();
   #ended: number[] = [];
   #successor = 0;
-  #timer: Timer | null = null;
-  #watch: Timer | null = null;
+  #isWaiting = false;
+  #isWatching = false;
   /** The successor that this node's work went to, once a peer adopted it. */
   heir = 0;
   readonly counters = { sent: 0, ended: 0, adopted: 0, unusable: 0, yielded: 0, dropped: 0 };
@@ -107,15 +107,17 @@ export class Takeover implements TimerTarget {
   }
 
   #wait(now: number): void {
-    this.#timer ??= this.#parts.timers.start(now, this.#parts.batchMilliseconds, this, timerKinds.batch);
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#parts.timers.start(now, this.#parts.batchMilliseconds, this, timerKinds.batch);
   }
 
   onTimer(kind: number, now: number): void {
     if (kind === timerKinds.batch) {
-      this.#timer = null;
+      this.#isWaiting = false;
       this.#flush();
     } else {
-      this.#watch = null;
+      this.#isWatching = false;
       this.#look(now);
     }
   }
@@ -240,8 +242,9 @@ export class Takeover implements TimerTarget {
       this.#watched.delete(node);
       if (life === 'over') this.#adoptAll(now, node, incarnation);
     }
-    if (this.#watched.size === 0) return;
-    this.#watch ??= this.#parts.timers.start(now, watchMilliseconds, this, timerKinds.watch);
+    if (this.#watched.size === 0 || this.#isWatching) return;
+    this.#isWatching = true;
+    this.#parts.timers.start(now, watchMilliseconds, this, timerKinds.watch);
   }
 
   #adoptAll(now: number, node: number, incarnation: number): void {

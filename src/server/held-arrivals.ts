@@ -6,7 +6,7 @@
 
 import type { Counter, Statistics } from '#module/statistics.ts';
 import type { Arrival } from '#server/receive.ts';
-import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
+import type { TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
 /** Between two attempts. */
 const pauseMilliseconds = 50;
@@ -19,7 +19,7 @@ export class HeldArrivals implements TimerTarget {
   readonly #timers: TimerQueue;
   readonly #receive: (arrival: Arrival) => void;
   #held: Arrival[] = [];
-  #timer: Timer | null = null;
+  #isWaiting = false;
   readonly #count: Counter;
   readonly #dropped: Counter;
 
@@ -41,11 +41,13 @@ export class HeldArrivals implements TimerTarget {
       this.#count.value++;
       this.#held.push({ ...arrival, bytes: Uint8Array.from(arrival.bytes), heldSince });
     } else this.#held.push(arrival);
-    this.#timer ??= this.#timers.start(now, pauseMilliseconds, this, 0);
+    if (this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.#timers.start(now, pauseMilliseconds, this, 0);
   }
 
   onTimer(): void {
-    this.#timer = null;
+    this.#isWaiting = false;
     const held = this.#held;
     this.#held = [];
     for (const arrival of held) this.#receive(arrival);
