@@ -1,7 +1,7 @@
 /**
  * Datagrams whose owner may be dead or only out of sight: for the fraction of a second until that is known they are
  * kept, instead of being lost or dealt with by somebody who must not. Bounded in number and in time: a sender repeats
- * its message after T1 (RFC 3261 17.1.1.1), so what is older is of no use.
+ * its message after T1, so what is older is of no use.
  */
 
 import type { Counter, Statistics } from '#module/statistics.ts';
