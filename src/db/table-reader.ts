@@ -23,8 +23,9 @@ export class TableReader implements TableSource {
     if (wrong !== undefined)
       return new Failure('DB_NAME_INVALID', `"${wrong}" is no name of a table or column`);
     const conditions = where.map(([column]) => `${column} = ?`).join(' AND ');
+    const filter = conditions === '' ? '' : ` WHERE ${conditions}`;
     const rows = await this.#connection.query(
-      `SELECT ${columns.join(', ')} FROM ${table} WHERE ${conditions} LIMIT ${Math.trunc(rowsMax)}`,
+      `SELECT ${columns.join(', ')} FROM ${table}${filter} LIMIT ${Math.trunc(rowsMax)}`,
       where.map(([, value]) => value),
     );
     if (!(rows instanceof Failure)) return rows as TableRow[];

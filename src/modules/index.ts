@@ -5,6 +5,7 @@
 import type { ModuleDeclaration } from '#module/define.ts';
 import { acc } from '#modules/acc/declaration.ts';
 import { acceptedModules } from '#modules/accepted.ts';
+import { aliasDb } from '#modules/alias_db/declaration.ts';
 import { auth } from '#modules/auth/declaration.ts';
 import { authDb } from '#modules/auth_db/declaration.ts';
 import { avpops } from '#modules/avpops/declaration.ts';
@@ -12,10 +13,12 @@ import { cfgutils } from '#modules/cfgutils/declaration.ts';
 import { clusterer } from '#modules/clusterer/declaration.ts';
 import { core } from '#modules/core/declaration.ts';
 import { dialog } from '#modules/dialog/declaration.ts';
+import { domain } from '#modules/domain/declaration.ts';
 import { maxfwd } from '#modules/maxfwd/declaration.ts';
 import { nathelper } from '#modules/nathelper/declaration.ts';
 import { options } from '#modules/options/declaration.ts';
 import { path } from '#modules/path/declaration.ts';
+import { permissions } from '#modules/permissions/declaration.ts';
 import { pike } from '#modules/pike/declaration.ts';
 import { registrar } from '#modules/registrar/declaration.ts';
 import { rr } from '#modules/rr/declaration.ts';
@@ -48,6 +51,9 @@ export const modules: readonly ModuleDeclaration[] = [
   path,
   auth,
   authDb,
+  aliasDb,
+  domain,
+  permissions,
   pike,
   statistics,
   avpops,

@@ -156,3 +156,11 @@ export function unescapeUri(text: string): string {
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
 }
+
+/** Everything that a user part cannot hold as it is (RFC 3261 25.1) as `%XX`; one character is one byte. */
+export function escapeUser(text: string): string {
+  return text.replace(
+    /[^A-Za-z0-9\-_.!~*'()&=+$,;?/]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+}

@@ -167,10 +167,11 @@ export class Authentication implements AuthenticationService {
 
   // ── judging ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The first credentials for this realm; a return code when there are none, or their nonce is none of ours. */
+  /** The first credentials for this realm with a good nonce; a return code when there are none. */
   #claimOf(context: MessageContext, kind: AuthorizationKind, realm: string): Claim | number {
     const { message } = context;
     const header = headers[kind].credentials;
+    let isStale = false;
     for (let line = message.find(header); line !== -1; line = message.find(header, line + 1)) {
       const credentials = parseCredentials(message.value(line));
       if (credentials === null) continue;
@@ -178,9 +179,11 @@ export class Authentication implements AuthenticationService {
       if (isFailure(credentials)) return this.#refuse(context, 400, 'Bad Credentials');
       if (credentials.realm !== realm || credentials.algorithm === null) continue;
       const nonce = this.#nonceOf(credentials, credentials.algorithm);
-      if (nonce === null) return this.#stale(context);
-      return { line, credentials, algorithm: credentials.algorithm, nonce };
+      // A client may still send what answered an earlier challenge, beside the answer to the last one.
+      if (nonce === null) isStale = true;
+      else return { line, credentials, algorithm: credentials.algorithm, nonce };
     }
+    if (isStale) return this.#stale(context);
     this.#counters.missing_credentials.value++;
     return authorizationCodes.noCredentials;
   }

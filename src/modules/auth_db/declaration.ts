@@ -1,5 +1,6 @@
 /** The module `auth_db`: passwords and users of a database. */
 
+import { BoundedReader } from '#module/bounded-reader.ts';
 import {
   defineModule,
   type FunctionDeclaration,
@@ -12,12 +13,11 @@ import {
   type AuthenticationService,
   type AuthorizationKind,
   authenticationService,
-  tableService,
 } from '#module/services.ts';
-import { BoundedReader } from '#modules/auth_db/bounded-reader.ts';
+import { openTables, urlParameter } from '#module/table-parameters.ts';
 import { Subscribers } from '#modules/auth_db/subscribers.ts';
 import { UserQuestions } from '#modules/auth_db/user-questions.ts';
-import { Failure, isFailure } from '#util/failure.ts';
+import { type Failure, isFailure } from '#util/failure.ts';
 
 interface AuthDatabase {
   readonly authentication: AuthenticationService;
@@ -41,7 +41,7 @@ const number = (name: string, value: number | null, help: string): ParameterDecl
 });
 
 const parameters: readonly ParameterDeclaration[] = [
-  text('db_url', null, 'mysql://… or sqlite://…; unset: db_default_url.'),
+  urlParameter,
   text('user_column', 'username', 'Column of the user name.'),
   text('domain_column', 'domain', 'Column of the domain.'),
   text(
@@ -146,12 +146,9 @@ const functions: readonly Declaration[] = [
 ];
 
 function create(host: ModuleHost, values: ParameterValues): AuthDatabase | Failure {
-  const url = values.db_url ?? host.globalParameter('db_default_url');
-  if (typeof url !== 'string') return new Failure('MODULE_DATABASE_MISSING', 'set db_url, or db_default_url');
-  const source = host.optionalService(tableService)?.open(url);
-  if (source === undefined) return new Failure('MODULE_DATABASE_MISSING', 'there is no database here');
+  const source = openTables(host, values);
   if (isFailure(source)) return source;
-  const reader = new BoundedReader(host, source, Number(values.query_timeout) * 1000);
+  const reader = new BoundedReader(host, 'auth_db', source, Number(values.query_timeout) * 1000);
   return {
     authentication: host.service(authenticationService),
     subscribers: new Subscribers(host, reader, values),

@@ -1,11 +1,11 @@
 /** The table `subscriber`: the hash of a user's password, and whatever else of the row the script wants. */
 
 import { attributeName } from '#module/attribute-name.ts';
+import type { BoundedReader } from '#module/bounded-reader.ts';
 import type { MessageContext } from '#module/context.ts';
 import type { ParameterValues } from '#module/define.ts';
 import type { ModuleHost } from '#module/host.ts';
 import type { CredentialOwner, PasswordAnswer, TableRow } from '#module/services.ts';
-import type { BoundedReader } from '#modules/auth_db/bounded-reader.ts';
 import { SubscriberCache } from '#modules/auth_db/subscriber-cache.ts';
 import { type DigestHash, messageText, userHash } from '#sip/digest.ts';
 import { detach } from '#sip/serialize.ts';

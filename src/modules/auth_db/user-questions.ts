@@ -1,9 +1,9 @@
 /** What the `db_` functions ask: does a user exist, may these credentials use that name. */
 
+import type { BoundedReader } from '#module/bounded-reader.ts';
 import type { MessageContext } from '#module/context.ts';
 import type { ParameterValues, VariableReference } from '#module/define.ts';
 import type { TableRow } from '#module/services.ts';
-import type { BoundedReader } from '#modules/auth_db/bounded-reader.ts';
 import { messageText, parseCredentials } from '#sip/digest.ts';
 import { parseUri, unescapeUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';

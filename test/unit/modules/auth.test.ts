@@ -152,6 +152,17 @@ describe('credentials', () => {
     expect(judge(bench, '', both), 'the right ones among several').toBe(1);
   });
 
+  it('with an old nonce beside those with a new one do no harm', () => {
+    const bench = node(1);
+    const [old] = challengeOf(bench);
+    bench.host.clock.advance(60_000);
+    const [challenge] = challengeOf(bench);
+    const request = { method: 'REGISTER', uri };
+    const lines = [old, challenge].map((one) => `Authorization: ${answerChallenge(one!, alice, request)}`);
+    expect(judge(bench, '', register(...lines))).toBe(1);
+    expect(judge(bench, '', register(lines[0]!))).toBe(-3);
+  });
+
   it('that cannot be read are answered 400, and not challenged again', () => {
     const bench = node(1);
     const context = register('Authorization: Digest username="alice", realm="example.com"');

@@ -1,6 +1,7 @@
 /** Digest: the published vectors, each algorithm, and credentials as phones write them. */
 
 import { createHash } from 'node:crypto';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   algorithmOf,
@@ -151,6 +152,50 @@ describe('credentials', () => {
   it('never fails on a quote that does not close, and ends', () => {
     const read = parseCredentials('Digest username="a, realm="r", nonce="n", uri="sip:r", response="0');
     expect(read).toBeInstanceOf(Failure);
+  });
+});
+
+describe('whatever stands in the header', () => {
+  it('is read or refused, never thrown at, and what is read has all its parts', () => {
+    const names = [
+      'Digest ',
+      'username',
+      'username*',
+      'realm',
+      'nonce',
+      'uri',
+      'response',
+      'qop',
+      'nc',
+      'cnonce',
+    ];
+    const rest = [
+      'algorithm',
+      '=',
+      '"',
+      ',',
+      ' ',
+      '\\',
+      "UTF-8''%",
+      'auth',
+      '00000001',
+      'MD5',
+      '\r\n ',
+      '\x00',
+      'a',
+    ];
+    const part = fc.constantFrom(...names, ...rest);
+    const text = fc.array(part, { maxLength: 60 }).map((parts) => `Digest ${parts.join('')}`);
+    fc.assert(
+      fc.property(text, (value) => {
+        const read = parseCredentials(value);
+        if (read === null || isFailure(read)) return;
+        expect(Object.values(read)).not.toContain(undefined);
+        const ha1 = userHash('MD5', read.username, read.realm, 'x');
+        expect(expectedResponse(read, read.algorithm ?? 'MD5', ha1, get)).toMatch(/^[0-9a-f]{32,64}$/);
+      }),
+      { numRuns: 3000 },
+    );
   });
 });
 

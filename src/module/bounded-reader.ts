@@ -29,6 +29,7 @@ class Deadline implements TimerTarget {
 
 export class BoundedReader {
   readonly #host: ModuleHost;
+  readonly #group: string;
   readonly #source: TableSource;
   readonly #milliseconds: number;
   readonly #open = new Map<string, Promise<Rows>>();
@@ -37,17 +38,19 @@ export class BoundedReader {
   readonly #refused: Counter;
   readonly #problems = new LogLimiter();
 
-  constructor(host: ModuleHost, source: TableSource, milliseconds: number) {
+  /** `group`: name of the module, for its statistics and its log lines. */
+  constructor(host: ModuleHost, group: string, source: TableSource, milliseconds: number) {
     this.#host = host;
+    this.#group = group;
     this.#source = source;
     this.#milliseconds = milliseconds;
-    this.#queries = host.statistics.counter('auth_db', 'queries');
-    this.#failed = host.statistics.counter('auth_db', 'failed_queries');
-    this.#refused = host.statistics.counter('auth_db', 'refused_queries');
-    host.statistics.gauge('auth_db', 'waiting_queries', () => this.#open.size);
+    this.#queries = host.statistics.counter(group, 'queries');
+    this.#failed = host.statistics.counter(group, 'failed_queries');
+    this.#refused = host.statistics.counter(group, 'refused_queries');
+    host.statistics.gauge(group, 'waiting_queries', () => this.#open.size);
   }
 
-  /** Failures: AUTHDB_QUERIES_TOO_MANY, AUTHDB_QUERY_TIMEOUT and those of the source; each is in the log already. */
+  /** Failures: MODULE_QUERIES_TOO_MANY, MODULE_QUERY_TIMEOUT, MODULE_QUERY_BROKEN and those of the source; each is in the log already. */
   select(query: TableQuery): Promise<Rows> {
     const key = JSON.stringify(query);
     const open = this.#open.get(key);
@@ -55,7 +58,7 @@ export class BoundedReader {
     if (this.#open.size >= questionsMax) {
       this.#refused.value++;
       const problem = `more than ${questionsMax} questions wait for ${this.#source.description}`;
-      return Promise.resolve(this.#complain(new Failure('AUTHDB_QUERIES_TOO_MANY', problem)));
+      return Promise.resolve(this.#complain(new Failure('MODULE_QUERIES_TOO_MANY', problem)));
     }
     this.#queries.value++;
     const answer = this.#ask(query).then((rows) => {
@@ -72,14 +75,17 @@ export class BoundedReader {
     const { timers, clock } = this.#host;
     return new Promise((resolve) => {
       const late = new Failure(
-        'AUTHDB_QUERY_TIMEOUT',
+        'MODULE_QUERY_TIMEOUT',
         `${this.#source.description} did not answer within ${this.#milliseconds} ms`,
       );
       const timer = timers.start(clock.monotonic(), this.#milliseconds, new Deadline(() => resolve(late)), 0);
-      void this.#source.select(query).then((rows) => {
+      const done = (rows: Rows): void => {
         timers.stop(timer);
         resolve(rows);
-      });
+      };
+      // A broken invariant below must not leave the message waiting and the question open for ever.
+      const broken = (error: unknown): void => done(new Failure('MODULE_QUERY_BROKEN', String(error)));
+      this.#source.select(query).then(done, broken);
     });
   }
 
@@ -87,7 +93,7 @@ export class BoundedReader {
     const kept = this.#problems.pass(this.#host.clock.monotonic(), failure.code);
     if (kept !== null) {
       const again = kept === 0 ? '' : ` (${kept} more before)`;
-      this.#host.log.error(`auth_db: ${failure.message}${again}`, { code: failure.code });
+      this.#host.log.error(`${this.#group}: ${failure.message}${again}`, { code: failure.code });
     }
     return failure;
   }

@@ -1,0 +1,12 @@
+-- Sources that scripts trust, one address or network each.
+CREATE TABLE IF NOT EXISTS address (
+  id INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  grp SMALLINT UNSIGNED NOT NULL DEFAULT 0,
+  ip CHAR(50) NOT NULL,
+  mask TINYINT UNSIGNED NOT NULL DEFAULT 32,
+  port SMALLINT UNSIGNED NOT NULL DEFAULT 0,
+  proto CHAR(4) NOT NULL DEFAULT 'any',
+  pattern CHAR(64) DEFAULT NULL,
+  context_info CHAR(32) DEFAULT NULL
+) ENGINE = InnoDB;
+INSERT IGNORE INTO version (table_name, table_version) VALUES ('address', 5);
