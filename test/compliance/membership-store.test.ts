@@ -183,7 +183,15 @@ for (const provider of providers) {
       expect(must(await applyMigrations(connection))).toEqual([]);
       const rows = must(await connection.query('SELECT table_name, table_version FROM version'));
       const versions = Object.fromEntries(rows.map((row) => [row.table_name, row.table_version]));
-      expect(versions).toEqual({ clusterer: 4, dialog: 12, location: 1013, subscriber: 8 });
+      expect(versions).toEqual({
+        clusterer: 4,
+        dialog: 12,
+        location: 1013,
+        subscriber: 8,
+        domain: 4,
+        dbaliases: 2,
+        address: 5,
+      });
     });
 
     it('says that the tables are missing and what lays them', async () => {
