@@ -1,6 +1,6 @@
 /** `host[:port]`, IPv6 in brackets (RFC 3261 25.1, RFC 5118). */
 
-import { decimalOf } from '#sip/token.ts';
+import { decimalOf, sliceTrimmed } from '#sip/token.ts';
 import { parseIp } from '#util/ip-address.ts';
 
 export interface HostPort {
@@ -19,7 +19,7 @@ export function parseHostPort(text: string): HostPort | null {
   }
   const colon = text.indexOf(':');
   if (colon === -1) return isHost(text) ? { host: text, port: 0 } : null;
-  const host = text.slice(0, colon).trimEnd();
+  const host = sliceTrimmed(text, 0, colon);
   const port = parsePort(text, colon);
   return port < 0 || !isHost(host) ? null : { host, port };
 }
@@ -46,9 +46,7 @@ export function bracketed(host: string): string {
 function parsePort(text: string, position: number): number {
   if (position >= text.length) return 0;
   if (text.charCodeAt(position) !== 58) return -1;
-  let start = position + 1;
-  while (text.charCodeAt(start) === 32 || text.charCodeAt(start) === 9) start++;
-  const port = decimalOf(text, start, text.trimEnd().length);
+  const port = decimalOf(sliceTrimmed(text, position + 1));
   return port > portMax ? -1 : port;
 }
 

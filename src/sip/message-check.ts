@@ -8,6 +8,7 @@ import type { SipMessage } from '#sip/message.ts';
 import { splitList } from '#sip/name-address.ts';
 import { ParseFailure } from '#sip/parse-failure.ts';
 import type { StartLine } from '#sip/start-line.ts';
+import { sliceTrimmed } from '#sip/token.ts';
 import { parseVia } from '#sip/via.ts';
 
 /** The first header line that cannot be read. */
@@ -53,7 +54,8 @@ export function checkMessage(
 
 function missingHeader(message: SipMessage): string {
   const via = message.topVia;
-  if (via.host === '' || via.parameters.includes(';;') || !isViaListValid(message)) return 'Via';
+  if (via.host === '' || via.parameters.includes(';;')) return 'Via';
+  if (message.hasViaList && !isViaListValid(message)) return 'Via';
   if (message.from.uri === '') return 'From';
   if (message.to.uri === '') return 'To';
   if (message.callId === '') return 'Call-ID';
@@ -63,8 +65,7 @@ function missingHeader(message: SipMessage): string {
 /** The elements behind the first one of the top line: they will be the top when ours is gone. */
 function isViaListValid(message: SipMessage): boolean {
   const value = message.firstValue(headerNames.via);
-  if (!value.includes(',')) return true;
-  return splitList(value).every(({ start, end }) => parseVia(value.slice(start, end).trim()) !== null);
+  return splitList(value).every(({ start, end }) => parseVia(sliceTrimmed(value, start, end)) !== null);
 }
 
 function repeatedHeader(repeated: number): string {

@@ -11,7 +11,7 @@ import { firstElement, NameAddress, parseNameAddress, splitList } from '#sip/nam
 import { ParseFailure } from '#sip/parse-failure.ts';
 import { detach } from '#sip/serialize.ts';
 import { readStartLine, type StartLine } from '#sip/start-line.ts';
-import { decimalOf, isTokenCode } from '#sip/token.ts';
+import { decimalOf, isTokenCode, sliceTrimmed } from '#sip/token.ts';
 import { parseUri, type SipUri } from '#sip/uri.ts';
 import { parseVia, Via } from '#sip/via.ts';
 import { assert } from '#util/assert.ts';
@@ -37,6 +37,7 @@ export class SipMessage {
   /** Null after `trim`. */
   #lines: number[] | null;
   #topVia: Via | null = null;
+  #hasViaList = false;
   #from: NameAddress | null = null;
   #to: NameAddress | null = null;
   #fromTag: string | null = null;
@@ -151,7 +152,7 @@ export class SipMessage {
     for (let line = this.find(header); line !== -1; line = this.find(header, line + 1)) {
       const text = this.value(line);
       if (!text.includes(',')) values.push(text);
-      else for (const { start, end } of splitList(text)) values.push(text.slice(start, end).trim());
+      else for (const { start, end } of splitList(text)) values.push(sliceTrimmed(text, start, end));
     }
     return values.filter((value) => value !== '');
   }
@@ -171,9 +172,14 @@ export class SipMessage {
   }
 
   get topVia(): Via {
-    if (this.#topVia === null)
-      this.#topVia = parseVia(firstElement(this.firstValue(headerNames.via))) ?? noVia;
-    return this.#topVia;
+    if (this.#topVia === null) this.#readTopVia();
+    return this.#topVia!;
+  }
+
+  /** The line of the top Via holds further elements. */
+  get hasViaList(): boolean {
+    if (this.#topVia === null) this.#readTopVia();
+    return this.#hasViaList;
   }
 
   get callId(): string {
@@ -229,12 +235,18 @@ export class SipMessage {
     return this.#topRoute;
   }
 
+  #readTopVia(): void {
+    const value = this.firstValue(headerNames.via);
+    this.#hasViaList = value.includes(',');
+    this.#topVia = parseVia(this.#hasViaList ? firstElement(value) : value) ?? noVia;
+  }
+
   #readCseq(): void {
     const value = this.firstValue(headerNames.cseq);
     let end = 0;
     while (end < value.length && value.charCodeAt(end) > 32) end++;
     const number = decimalOf(value, 0, end);
-    this.#cseqMethod = value.slice(end).trim();
+    this.#cseqMethod = sliceTrimmed(value, end);
     this.#cseqNumber = number < 0 || number > cseqMax ? -2 : number;
   }
 }
@@ -242,7 +254,7 @@ export class SipMessage {
 /** RFC 3261 7.3.1: the line end of a continuation and the white space around it read as one blank. */
 function unfold(raw: string): string {
   let text = '';
-  for (const line of raw.split('\n')) text += text === '' ? line.trimEnd() : ` ${line.trim()}`;
+  for (const line of raw.split('\n')) text += text === '' ? sliceTrimmed(line) : ` ${sliceTrimmed(line)}`;
   return text;
 }
 

@@ -1,6 +1,7 @@
 /** name-addr and addr-spec values: From, To, Contact, Route and their like (RFC 3261 20.10). */
 
 import { findParameter, quotedEnd, unescapeQuoted } from '#sip/parameters.ts';
+import { sliceTrimmed } from '#sip/token.ts';
 
 export class NameAddress {
   /** Without quotes; '' when absent. */
@@ -38,14 +39,14 @@ export function parseNameAddress(text: string): NameAddress | null {
   } else {
     open = text.indexOf('<');
     if (open === -1) return addressOnly(text);
-    if (open > 0) display = text.slice(0, open).trim();
+    if (open > 0) display = sliceTrimmed(text, 0, open);
   }
   const close = text.indexOf('>', open);
   if (close === -1 || close === open + 1) return null;
   const semicolon = close + 1 === text.length ? -1 : text.indexOf(';', close);
   return new NameAddress(
     display,
-    text.slice(open + 1, close).trim(),
+    sliceTrimmed(text, open + 1, close),
     semicolon === -1 ? '' : text.slice(semicolon),
   );
 }
@@ -56,7 +57,7 @@ export function parseNameAddress(text: string): NameAddress | null {
  */
 function addressOnly(text: string): NameAddress | null {
   const semicolon = text.indexOf(';');
-  const uri = (semicolon === -1 ? text : text.slice(0, semicolon)).trim();
+  const uri = sliceTrimmed(text, 0, semicolon === -1 ? text.length : semicolon);
   if (uri === '' || (uri !== '*' && !uri.includes(':'))) return null;
   if (uri.includes('?') && uri.indexOf('?') > uri.indexOf('@')) return null;
   return new NameAddress('', uri, semicolon === -1 ? '' : text.slice(semicolon));
@@ -75,7 +76,7 @@ export function splitList(text: string): { start: number; end: number }[] {
 
 /** The first element of a comma list, trimmed. */
 export function firstElement(value: string): string {
-  return value.includes(',') ? value.slice(0, elementEnd(value, 0)).trim() : value;
+  return value.includes(',') ? sliceTrimmed(value, 0, elementEnd(value, 0)) : value;
 }
 
 /** Offset of the comma that ends the element which begins at `start`, or of the end of the text. */

@@ -1,5 +1,7 @@
 /** `;name=value` lists, as Via, name-addr headers and URIs have them (RFC 3261 25.1). */
 
+import { sliceTrimmed } from '#sip/token.ts';
+
 /**
  * The value of a parameter in a text that begins with `;`: '' when it has none, null when it is absent. Quoted values
  * come without their quotes. Names are case-insensitive.
@@ -11,7 +13,7 @@ export function findParameter(parameters: string, name: string): string | null {
     const nameEnd = parameterNameEnd(parameters, start);
     const end = parameterEnd(parameters, nameEnd);
     if (sameName(parameters, start, nameEnd, name)) {
-      return nameEnd === end ? '' : unquote(parameters.slice(nameEnd + 1, end).trim());
+      return nameEnd === end ? '' : unquote(sliceTrimmed(parameters, nameEnd + 1, end));
     }
     position = end;
   }
@@ -26,8 +28,8 @@ export function listParameters(parameters: string): { name: string; value: strin
     const start = position + 1;
     const nameEnd = parameterNameEnd(parameters, start);
     const end = parameterEnd(parameters, nameEnd);
-    const name = parameters.slice(start, nameEnd).trim();
-    const value = nameEnd === end ? null : unquote(parameters.slice(nameEnd + 1, end).trim());
+    const name = sliceTrimmed(parameters, start, nameEnd);
+    const value = nameEnd === end ? null : unquote(sliceTrimmed(parameters, nameEnd + 1, end));
     if (name !== '') list.push({ name, value });
     position = end;
   }
@@ -45,7 +47,7 @@ export function replaceParameter(value: string, name: string, replacement: strin
     const nameEnd = parameterNameEnd(value, start);
     const end = parameterEnd(value, nameEnd);
     if (sameName(value, start, nameEnd, name)) {
-      return `${value.slice(0, start)}${value.slice(start, nameEnd).trim()}=${replacement}${value.slice(end)}`;
+      return `${value.slice(0, start)}${sliceTrimmed(value, start, nameEnd)}=${replacement}${value.slice(end)}`;
     }
     position = end;
   }

@@ -4,7 +4,7 @@
  */
 
 import { ParseFailure } from '#sip/parse-failure.ts';
-import { decimalOf, isToken } from '#sip/token.ts';
+import { decimalOf, isToken, sliceTrimmed } from '#sip/token.ts';
 
 export interface StartLine {
   /** '' in a response. */
@@ -56,7 +56,7 @@ function readStatusLine(text: string, begin: number, lineEnd: number, end: numbe
 
 /** Everything that is not exactly `METHOD URI SIP/2.0`. */
 function readOddLine(line: string, end: number): StartLine | ParseFailure {
-  const trimmed = line.trim();
+  const trimmed = sliceTrimmed(line);
   if (/^sip\/\d/i.test(trimmed)) return readOddStatusLine(trimmed, end);
   const last = trimmed.lastIndexOf(' ');
   const version = trimmed.slice(last + 1);
@@ -73,7 +73,7 @@ function readOddLine(line: string, end: number): StartLine | ParseFailure {
   // RFC 3261 21.5.6
   if (version.toUpperCase() !== 'SIP/2.0') return refused('Version Not Supported', 505);
   if (trimmed !== line) return refused('Blanks Around the Request Line');
-  if (/\s/.test(uri)) return refused('Blank in the Request-URI');
+  if (/[ \t]/.test(uri)) return refused('Blank in the Request-URI');
   return refused('');
 }
 

@@ -17,6 +17,18 @@ export function isToken(text: string): boolean {
   return text.length > 0;
 }
 
+/**
+ * The text from `start` to `end` without white space around it. `trim()` must not do this: of latin1 text it takes the
+ * byte A0 too, with which letters like \u00e0 end in UTF-8.
+ */
+export function sliceTrimmed(text: string, start = 0, end = text.length): string {
+  let first = start;
+  let last = end;
+  while (first < last && text.charCodeAt(first) <= 32) first++;
+  while (last > first && text.charCodeAt(last - 1) <= 32) last--;
+  return text.slice(first, last);
+}
+
 /** More digits than this, leading zeros left out, are a number that no field of SIP can hold. */
 const digitsMax = 15;
 

@@ -2,6 +2,7 @@
 
 import { parseHostPort } from '#sip/host-port.ts';
 import { findParameter } from '#sip/parameters.ts';
+import { sliceTrimmed } from '#sip/token.ts';
 
 export class Via {
   /** `UDP`, `TCP`…, upper case. */
@@ -53,7 +54,7 @@ export function parseVia(value: string): Via | null {
   if (blank === start || blank === value.length) return null;
   let end = value.indexOf(';', blank);
   if (end === -1) end = value.length;
-  const sentBy = parseHostPort(value.slice(blank + 1, end).trim());
+  const sentBy = parseHostPort(sliceTrimmed(value, blank, end));
   if (sentBy === null) return null;
   const protocol = value.slice(start, blank);
   return new Via(

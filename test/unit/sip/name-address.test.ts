@@ -11,6 +11,8 @@ describe('parseNameAddress', () => {
     ['Alice <sip:a@b>', 'Alice', 'sip:a@b', ''],
     ['Alice<sip:a@b>', 'Alice', 'sip:a@b', ''],
     ['A. G. Bell <sip:a@b>', 'A. G. Bell', 'sip:a@b', ''],
+    // The last byte of this letter is a blank to trim().
+    ['Voil\xc3\xa0 <sip:a@b>', 'Voil\xc3\xa0', 'sip:a@b', ''],
     ['"Bell, A." <sip:a@b>;tag=1', 'Bell, A.', 'sip:a@b', ';tag=1'],
     ['"<sip:x@y>" <sip:a@b>', '<sip:x@y>', 'sip:a@b', ''],
     ['"say \\"hi\\"" <sip:a@b>', 'say "hi"', 'sip:a@b', ''],

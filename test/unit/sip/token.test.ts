@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { decimalOf, isToken } from '#sip/token.ts';
+import { decimalOf, isToken, sliceTrimmed } from '#sip/token.ts';
 
 describe('isToken (RFC 3261 25.1)', () => {
   it.each(['INVITE', "a-.!%*_+`'~Z9"])('%s is one', (text) => expect(isToken(text)).toBe(true));
@@ -25,4 +25,15 @@ describe('decimalOf', () => {
   );
 
   it('reads a part of a text', () => expect(decimalOf('ab12cd', 2, 4)).toBe(12));
+});
+
+describe('sliceTrimmed', () => {
+  it.each([
+    [' \t a b \r\n', 'a b'],
+    ['', ''],
+    [' \t', ''],
+    ['\xa0\xc3\xa0', '\xa0\xc3\xa0'],
+  ])('%j', (text, expected) => expect(sliceTrimmed(text)).toBe(expected));
+
+  it('of a part', () => expect(sliceTrimmed('x  a  x', 1, 6)).toBe('a'));
 });
