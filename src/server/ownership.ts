@@ -37,6 +37,7 @@ export class Ownership implements TransactionClaims {
   readonly #trace: Trace;
   readonly #sent: Readonly<Record<ForwardKind, Counter>>;
   readonly #received: Readonly<Record<ForwardKind, Counter>>;
+  readonly #unanswered: Counter;
   /** Null when it is switched off. */
   takeover: Takeover | null = null;
   /** Set right after construction: it hands back to the receiver. */
@@ -54,6 +55,7 @@ export class Ownership implements TransactionClaims {
       cancel: statistics.counter('tm', counterNames.cancel + suffix),
       ack: statistics.counter('tm', counterNames.ack + suffix),
     });
+    this.#unanswered = statistics.counter('tm', 'owner_unknown');
     this.#sent = counters('_sent');
     this.#received = counters('_recv');
   }
@@ -153,8 +155,11 @@ export class Ownership implements TransactionClaims {
     }
     // What waits for the peers' answers outlives the datagram it came in.
     const kept: RequestArrival = { ...arrival, bytes: Uint8Array.from(arrival.bytes) };
-    this.#cluster.ask(now, key, (found: ClaimOwner | null, at: number) => {
-      if (found === null || !this.#forward(at, found.node, kind, kept)) unowned();
+    this.#cluster.ask(now, key, (found: ClaimOwner | null, at: number, everyoneAnswered: boolean) => {
+      if (found !== null && this.#forward(at, found.node, kind, kept)) return;
+      // The owner may be the one who did not answer: the sender repeats a CANCEL, and asks us or another node again.
+      if (isAsked && found === null && !everyoneAnswered) this.#unanswered.value++;
+      else unowned();
     });
   }
 

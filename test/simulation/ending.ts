@@ -6,7 +6,7 @@ import type { Storm } from './storm.ts';
 
 /** Adds what does not hold to the world's problems. */
 export async function judge(storm: Storm): Promise<void> {
-  for (const call of storm.calls) judgeCall(storm, call);
+  if (!storm.diedTogether) for (const call of storm.calls) judgeCall(storm, call);
   for (const node of storm.nodes.values()) await judgeNode(storm, node);
 }
 

@@ -33,6 +33,7 @@ export interface StormResult {
 const stormMilliseconds = 15_000;
 /** Then everything must come to its end: Timer C, an answer to the CANCEL, and Timer H, with claims after it. */
 const calmMilliseconds = 260_000;
+const takeoverMilliseconds = 1000;
 const bin = 5566;
 const callerHost = '10.1.0.1';
 const calleeHost = '10.2.0.1';
@@ -48,6 +49,9 @@ export class Storm {
   /** Nodes died, stopped or were parted: then calls may fail that would not otherwise. */
   nodesFailed = false;
   linksFailed = false;
+  /** Two nodes died within the time that a takeover takes: what the first had given to the second is lost. */
+  diedTogether = false;
+  #lastDeath = -Infinity;
   readonly #options: StormOptions;
   readonly #members: Member[];
   readonly #incarnations = new Map<number, number>();
@@ -166,6 +170,8 @@ export class Storm {
     if (node.isDead) return;
     const { world } = this;
     this.nodesFailed = true;
+    if (world.now - this.#lastDeath < takeoverMilliseconds) this.diedTogether = true;
+    this.#lastDeath = world.now;
     node.kill();
     this.nodes.delete(node.id);
     this.#withdraw(node, world.between(20, 1000));

@@ -82,8 +82,9 @@ export function replyAddress(request: SipMessage): string {
 
 /** `host:port` of a SIP URI or the first Route. */
 export function hopOf(uri: string): string {
-  const [, host, port = '5060'] = /(?:@|sip:)([\d.]+)(?::(\d+))?(?=[;>?]|$)/.exec(uri)!;
-  return `${host}:${port}`;
+  const parts = /(?:@|sip:)([\d.]+)(?::(\d+))?(?=[;>?]|$)/.exec(uri);
+  if (parts === null) throw new Error(`no address: ${uri}`);
+  return `${parts[1]}:${parts[2] ?? '5060'}`;
 }
 
 export function contactOf(message: SipMessage): string {
