@@ -6,6 +6,7 @@ import { parseNodeInfo } from '#cluster/member.ts';
 import type { ParameterValues } from '#module/define.ts';
 import type { LoadedScript } from '#module/load.ts';
 import type { SocketDefinition } from '#script/socket-definition.ts';
+import { parseHostPort } from '#sip/host-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import { parseIp } from '#util/ip-address.ts';
 import type { LocalSocket } from '#util/socket-address.ts';
@@ -29,12 +30,22 @@ export interface ClusterConfiguration {
   readonly listen: { readonly address: string; readonly port: number } | null;
 }
 
+export interface HealthConfiguration {
+  /** `health_socket`: where the health endpoint listens; '' = nowhere. */
+  readonly address: string;
+  readonly port: number;
+  /** Run by /bin/sh when routers may send packets here, and when they should not any more; '' = nothing. */
+  readonly announceCommand: string;
+  readonly withdrawCommand: string;
+}
+
 export interface NodeConfiguration {
   readonly sockets: readonly LocalSocket[];
   /** By socket index: the address may be shared with other processes of this machine. */
   readonly reusePort: readonly boolean[];
   readonly aliases: readonly { readonly host: string; readonly port: number }[];
   readonly controlSocket: string;
+  readonly health: HealthConfiguration;
   readonly logLevel: number;
   /** T1, T2 and wt_timer as the script sets them for tm, ms. */
   readonly transactionTimers: { readonly t1: number; readonly t2: number; readonly linger: number };
@@ -76,12 +87,15 @@ export function readConfiguration(
   }
   const cluster = readCluster(script, definitions);
   if (isFailure(cluster)) return cluster;
+  const health = readHealth(script.globals);
+  if (isFailure(health)) return health;
   const transaction = parametersOf(script, 'tm');
   return {
     sockets,
     reusePort,
     aliases: script.aliases,
     controlSocket: String(script.globals.get('control_socket') ?? defaultControlSocket),
+    health,
     logLevel: Number(script.globals.get('log_level') ?? 2),
     transactionTimers: {
       t1: Number(transaction?.T1_timer ?? 500),
@@ -91,6 +105,23 @@ export function readConfiguration(
     cluster,
     takesOver: Number(transaction?.takeover ?? 1) !== 0,
   };
+}
+
+function readHealth(globals: LoadedScript['globals']): HealthConfiguration | Failure {
+  const commands = {
+    announceCommand: String(globals.get('announce_command') ?? ''),
+    withdrawCommand: String(globals.get('withdraw_command') ?? ''),
+  };
+  const text = String(globals.get('health_socket') ?? '');
+  if (text === '') return { address: '', port: 0, ...commands };
+  const place = parseHostPort(text);
+  if (place === null || parseIp(place.host) === null || place.port === 0) {
+    return new Failure(
+      'SERVER_HEALTH_INVALID',
+      `health_socket="${text}": expected ADDRESS:PORT, such as 127.0.0.1:8080`,
+    );
+  }
+  return { address: place.host, port: place.port, ...commands };
 }
 
 function localSocket(index: number, definition: SocketDefinition, address: string): LocalSocket {

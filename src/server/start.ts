@@ -19,6 +19,7 @@ import { UdpListener } from '#net/udp-listener.ts';
 import { AnyviaNode, type NodeIdentity, type NodePorts } from '#server/compose.ts';
 import { type NodeConfiguration, readConfiguration } from '#server/configuration.ts';
 import { Databases } from '#server/databases.ts';
+import { Health, healthLookMilliseconds } from '#server/health.ts';
 import { loadFile } from '#server/load-file.ts';
 import { openLog, type ServerLog } from '#server/log.ts';
 import { MembershipReader } from '#server/membership.ts';
@@ -94,6 +95,7 @@ class Server {
   #linkListener: LinkListener | null = null;
   #control: ControlListener | null = null;
   #node: AnyviaNode | null = null;
+  #health: Health | null = null;
   #finish: (code: number) => void = () => {};
   #stopping = false;
 
@@ -129,7 +131,7 @@ class Server {
     const problem = (await this.#openSockets(node)) ?? (await this.#openLinks(node, own ?? null));
     if (problem !== null) return problem;
     node.cluster?.setMembers(systemClock.monotonic(), members);
-    return this.#openControl(node);
+    return (await this.#openHealth(node)) ?? this.#openControl(node);
   }
 
   run(): Promise<number> {
@@ -137,6 +139,12 @@ class Server {
     node.start();
     this.#driver.rearm();
     this.#pollMembership();
+    this.#intervals.push(
+      setInterval(
+        () => this.#guard(() => this.#health?.look(systemClock.monotonic())),
+        healthLookMilliseconds,
+      ),
+    );
     process.on('SIGTERM', () => void this.#terminate());
     process.on('SIGINT', () => void this.#terminate());
     process.on('SIGHUP', () => void this.#reload());
@@ -159,6 +167,7 @@ class Server {
     for (const listener of this.#udp) listener.close();
     this.#connector?.close();
     this.#control?.close();
+    this.#health?.close();
     await this.#linkListener?.close();
     await this.#membership?.close();
     await this.#databases.close();
@@ -230,6 +239,13 @@ class Server {
     if (isFailure(listener)) return listener;
     this.#linkListener = listener;
     return null;
+  }
+
+  #openHealth(node: AnyviaNode): Promise<Failure | null> {
+    const { health, sockets } = this.#configuration;
+    const ports = new Set(sockets.map((socket) => socket.port));
+    this.#health = new Health(node, health, { log: this.#log, ports, now: systemClock.monotonic() });
+    return this.#health.listen();
   }
 
   async #openControl(node: AnyviaNode): Promise<Failure | null> {
@@ -310,7 +326,7 @@ class Server {
 
   #setDraining(draining: boolean): void {
     if (this.#node?.ownership) this.#node.ownership.draining = draining;
-    this.#node?.cluster?.setDraining(draining);
+    this.#health?.announcement.set('draining', draining);
   }
 
   async #drain(seconds: number): Promise<number> {
@@ -318,6 +334,8 @@ class Server {
     this.#log.info(`draining: ${node.table.serverCount} transactions to finish`);
     this.#options.onDraining();
     this.#setDraining(true);
+    // The routers first: what they still send is handed to the peers.
+    await this.#health?.settled();
     const until = systemClock.monotonic() + seconds * 1000;
     while (node.table.serverCount > 0 && systemClock.monotonic() < until) {
       await new Promise((resolve) => setTimeout(resolve, 100));
