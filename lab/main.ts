@@ -12,6 +12,7 @@ import { runLinkCut } from './experiments/link-cut.ts';
 import { runLoss } from './experiments/loss.ts';
 import { showPackets } from './experiments/packets.ts';
 import { runRepliesDropped } from './experiments/replies-dropped.ts';
+import { runRolling } from './experiments/rolling.ts';
 import { type CallKind, callKinds, plainCall } from './kinds.ts';
 import { type Lab, type LabOptions, say, withLab } from './lab.ts';
 import { removeNamespaces } from './network.ts';
@@ -129,10 +130,21 @@ labCommand(
     await experiment(readLabOptions(options), (lab) => runRepliesDropped(lab, load));
   });
 
-labCommand('kill', 'kill -9 of one node under load')
+for (const fault of ['kill', 'stop'] as const) {
+  const what = fault === 'kill' ? 'kill -9' : 'SIGSTOP for some seconds';
+  labCommand(fault, `${what} of one node after the other under load, calls ringing and up`)
+    .option('--rate <number>', 'calls per second', Number, 50)
+    .option('--repetitions <number>', 'how often', Number, 1)
+    .action(async (options) => {
+      const { rate, repetitions } = options as { rate: number; repetitions: number };
+      await experiment(readLabOptions(options), (lab) => runKill(lab, { fault, rate, repetitions }));
+    });
+}
+
+labCommand('rolling', 'every node stopped and started again, one after the other, under load')
   .option('--rate <number>', 'calls per second', Number, 50)
   .action(async (options) => {
-    await experiment(readLabOptions(options), (lab) => runKill(lab, options.rate));
+    await experiment(readLabOptions(options), (lab) => runRolling(lab, options.rate));
   });
 
 labCommand('link-cut', 'the link between two nodes cut, calls of every kind')

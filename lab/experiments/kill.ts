@@ -1,6 +1,6 @@
 /**
- * `kill -9` of one node under load. Its peers must log "down" within a second, no call that begins after its route is
- * gone may fail, and calls that were already up must end normally.
+ * A node dies (`kill -9`) or freezes (SIGSTOP) under load, with calls before, during and after ringing. Its peers must
+ * notice, take its INVITEs over, and no call may fail: both of its ends are alive. Repeated, a victim after the other.
  */
 
 import { readFileSync } from 'node:fs';
@@ -10,12 +10,27 @@ import { type Lab, say } from '../lab.ts';
 import { Capture, type Packet, titleOf } from '../packets.ts';
 import { finishCallee, startCallee, startCaller } from '../sipp.ts';
 
-const downMillisecondsMax = 1000;
 const loadSeconds = 20;
-const killAfterSeconds = 8;
+const faultAfterSeconds = 8;
 /** Calls of the scenario `caller-hold` are up for 5 s. */
 const callUpSeconds = 1;
-const victim = 3;
+/** A frozen process comes back after this time: its peers have given it up by then. */
+const frozenSeconds = 7;
+
+/** How a node fails, how soon its peers must notice and go on with its calls, and when its route goes. */
+interface Fault {
+  readonly name: string;
+  readonly downMillisecondsMax: number;
+  readonly takeoverMillisecondsMax: number;
+  /** ms that a health check of the router takes to find out. */
+  readonly routeAfter: number;
+}
+
+const faults = {
+  kill: { name: 'kill -9', downMillisecondsMax: 1000, takeoverMillisecondsMax: 1500, routeAfter: 0 },
+  stop: { name: 'SIGSTOP', downMillisecondsMax: 4500, takeoverMillisecondsMax: 6500, routeAfter: 1000 },
+} as const satisfies Record<string, Fault>;
+export type FaultName = keyof typeof faults;
 
 /** What became of one call, as the caller's port of the router saw it. */
 interface CallTrace {
@@ -27,51 +42,87 @@ interface CallTrace {
 }
 
 interface Deaths {
-  /** Seconds since the capture began. */
+  readonly victim: number;
+  /** Seconds since 1970. */
   readonly killedAt: number;
   readonly routeGoneAt: number;
-  readonly downMilliseconds: readonly { node: number; milliseconds: number }[];
+  readonly downMilliseconds: readonly number[];
+  /** Until the successor said that it goes on; NaN when it did not. */
+  readonly takeoverMilliseconds: number;
 }
 
-export async function runKill(lab: Lab, rate: number): Promise<string[]> {
+export interface FaultRun {
+  readonly fault: FaultName;
+  readonly rate: number;
+  readonly repetitions: number;
+}
+
+export async function runKill(lab: Lab, run: FaultRun): Promise<string[]> {
+  const broken: string[] = [];
+  for (let round = 0; round < run.repetitions; round++) {
+    const victim = lab.nodes[round % lab.nodes.length]!.number;
+    broken.push(...(await runRound(lab, run, victim)));
+    await bringBack(lab, run.fault, victim);
+  }
+  return broken;
+}
+
+async function runRound(lab: Lab, { fault, rate }: FaultRun, victim: number): Promise<string[]> {
   const capture = await Capture.start(lab.network, 'caller');
-  const callee = startCallee(lab.network, 'callee-lossy');
+  const callee = startCallee(lab.network, 'callee-slow');
   await sleep(300);
   const calls = rate * loadSeconds;
   const caller = startCaller(lab.network, { scenario: 'caller-hold', calls, rate });
-  await sleep(killAfterSeconds * 1000);
-  const deaths = await killNode(lab);
+  await sleep(faultAfterSeconds * 1000);
+  const deaths = await failNode(lab, faults[fault], victim);
+  if (fault === 'stop') {
+    await sleep(Math.max(0, frozenSeconds * 1000 - (Date.now() - deaths.killedAt * 1000)));
+    lab.node(victim).process.signal('SIGCONT');
+  }
   await caller.process.ended;
   const packets = await capture.stop();
   await finishCallee(callee, 0);
-  return report(traceCalls(packets), deaths, calls);
+  return report(traceCalls(packets), faults[fault], deaths, calls);
 }
 
-/** Kills the program, and takes its route back as a health check would. */
-async function killNode(lab: Lab): Promise<Deaths> {
+/** Lets the node fail, and takes its route back as a health check would. */
+async function failNode(lab: Lab, fault: Fault, victim: number): Promise<Deaths> {
   const survivors = lab.nodes.filter((node) => node.number !== victim);
   const logs = survivors.map((node) => readFileSync(node.logFile, 'utf8').length);
   const killedAt = Date.now() / 1000;
-  lab.node(victim).process.signal('SIGKILL');
-  const watches = survivors.map((node, index) => watchForDown(node.logFile, logs[index]!));
+  lab.node(victim).process.signal(fault === faults.kill ? 'SIGKILL' : 'SIGSTOP');
+  const watch = (pattern: RegExp): Promise<number>[] =>
+    survivors.map((node, index) => watchFor(node.logFile, logs[index]!, pattern));
+  const downs = watch(new RegExp(`node \\[${victim}\\] is down`, 'i'));
+  const adoptions = watch(new RegExp(`node \\[${victim}\\] is gone: \\d+ INVITE`, 'i'));
+  await sleep(fault.routeAfter);
   await lab.routing.withdraw(victim);
   await lab.routing.waitForNextHops(survivors.map((node) => node.number));
   await lab.balancer.update();
   const routeGoneAt = Date.now() / 1000;
-  const times = await Promise.all(watches);
-  const downMilliseconds = survivors.map((node, index) => ({
-    node: node.number,
-    milliseconds: times[index]!,
-  }));
-  return { killedAt, routeGoneAt, downMilliseconds };
+  const adopted = (await Promise.all(adoptions)).filter((time) => !Number.isNaN(time));
+  return {
+    victim,
+    killedAt,
+    routeGoneAt,
+    downMilliseconds: await Promise.all(downs),
+    takeoverMilliseconds: adopted.length === 0 ? Number.NaN : Math.min(...adopted),
+  };
 }
 
-/** Milliseconds until the log says that the victim is down; NaN when it does not within 5 s. */
-async function watchForDown(logFile: string, offset: number): Promise<number> {
+async function bringBack(lab: Lab, fault: FaultName, victim: number): Promise<void> {
+  if (fault === 'kill') await lab.node(victim).start();
+  await lab.waitForMesh();
+  await lab.routing.announce(victim);
+  await lab.routing.waitForNextHops(lab.network.nodes);
+  await lab.balancer.update();
+}
+
+/** Milliseconds until the log says so; NaN when it does not within 6.5 s. */
+async function watchFor(logFile: string, offset: number, pattern: RegExp): Promise<number> {
   const begin = performance.now();
-  while (performance.now() - begin < 5 * downMillisecondsMax) {
-    const text = readFileSync(logFile, 'utf8').slice(offset);
-    if (new RegExp(`node \\[${victim}\\] is down`, 'i').test(text)) return performance.now() - begin;
+  while (performance.now() - begin < 6500) {
+    if (pattern.test(readFileSync(logFile, 'utf8').slice(offset))) return performance.now() - begin;
     await sleep(10);
   }
   return Number.NaN;
@@ -99,33 +150,34 @@ function wasUp(call: CallTrace, at: number): boolean {
   return call.answeredAt > 0 && call.answeredAt < at - callUpSeconds && (call.byeAt === 0 || call.byeAt > at);
 }
 
-function report(traces: readonly CallTrace[], deaths: Deaths, calls: number): string[] {
-  const { killedAt, routeGoneAt } = deaths;
+function report(traces: readonly CallTrace[], fault: Fault, deaths: Deaths, calls: number): string[] {
+  const { killedAt, routeGoneAt, victim } = deaths;
+  const isRinging = ({ inviteAt, answeredAt }: CallTrace): boolean =>
+    inviteAt <= killedAt && (answeredAt === 0 || answeredAt > killedAt);
   const groups: [string, CallTrace[]][] = [
-    ['begun after the route was gone', traces.filter((call) => call.inviteAt > routeGoneAt)],
+    ['ringing at the fault', traces.filter(isRinging)],
+    ['up at the fault', traces.filter((call) => wasUp(call, killedAt))],
     [
-      'begun between kill and route',
+      'begun between fault and route',
       traces.filter(({ inviteAt }) => inviteAt > killedAt && inviteAt <= routeGoneAt),
     ],
-    ['up at the kill', traces.filter((call) => wasUp(call, killedAt))],
+    ['begun after the route was gone', traces.filter((call) => call.inviteAt > routeGoneAt)],
+    ['all', [...traces]],
   ];
   const failed = (list: readonly CallTrace[]): number => list.filter((call) => call.endedAt === 0).length;
   const rows = groups.map(([name, list]) => [name, list.length, list.length - failed(list), failed(list)]);
-  say(
-    `\nkill -9 of node ${victim} under load; its route was gone ${Math.round((routeGoneAt - killedAt) * 1000)} ms later`,
-  );
-  for (const { node, milliseconds } of deaths.downMilliseconds) {
-    say(`node ${node} logged "node [${victim}] is down" after ${Math.round(milliseconds)} ms`);
-  }
+  const routeMilliseconds = Math.round((routeGoneAt - killedAt) * 1000);
+  say(`\n${fault.name} of node ${victim} under load; its route was gone ${routeMilliseconds} ms later`);
+  const times = deaths.downMilliseconds.map((time) => Math.round(time)).join(', ');
+  say(`peers logged "down" after ${times} ms; takeover after ${Math.round(deaths.takeoverMilliseconds)} ms`);
   say(formatTable(['calls', 'number', 'ended normally', 'failed'], rows));
   const broken: string[] = [];
-  for (const { node, milliseconds } of deaths.downMilliseconds) {
-    if (!(milliseconds <= downMillisecondsMax)) broken.push(`node ${node} did not log "down" within 1 s`);
-  }
+  if (!deaths.downMilliseconds.every((time) => time <= fault.downMillisecondsMax))
+    broken.push(`a peer did not log "down" within ${fault.downMillisecondsMax} ms`);
+  if (!(deaths.takeoverMilliseconds <= fault.takeoverMillisecondsMax))
+    broken.push(`no takeover within ${fault.takeoverMillisecondsMax} ms`);
   if (traces.length < calls) broken.push(`only ${traces.length} of ${calls} calls were placed`);
-  for (const [name, list] of [groups[0]!, groups[2]!]) {
-    if (list.length === 0) broken.push(`no call was ${name}`);
+  for (const [name, list] of groups)
     if (failed(list) > 0) broken.push(`${failed(list)} calls ${name} failed`);
-  }
   return broken;
 }

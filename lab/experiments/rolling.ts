@@ -1,0 +1,52 @@
+/**
+ * Every node is stopped (SIGTERM: it drains) and started again, one after the other, under load. The route goes first,
+ * as `withdraw_command` would have it. No call may fail.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Lab, say } from '../lab.ts';
+import { startCallee, startCaller } from '../sipp.ts';
+
+/** The load goes on for longer than three drains, each of some 35 s, and is then cut. */
+const loadSecondsMax = 240;
+const exitMillisecondsMax = 90_000;
+
+export async function runRolling(lab: Lab, rate: number): Promise<string[]> {
+  const callee = startCallee(lab.network, 'callee-slow');
+  await sleep(300);
+  const caller = startCaller(lab.network, { scenario: 'caller-hold', calls: rate * loadSecondsMax, rate });
+  await sleep(5000);
+  const seconds: string[] = [];
+  for (const node of lab.nodes) seconds.push(await restart(lab, node.number));
+  await sleep(5000);
+  // SIGUSR1: sipp begins no more calls, and ends when those that go on are over.
+  caller.process.signal('SIGUSR1');
+  await caller.process.ended;
+  const counters = caller.counters();
+  await callee.process.stop('SIGTERM', 2000);
+  const { calls, successful, failed, retransmissions } = counters;
+  say(`\nrolling restart under ${rate} calls/s: each node drained in ${seconds.join(', ')} s`);
+  say(
+    `${calls} calls, ${successful} successful, ${failed} failed, ${retransmissions} retransmissions of the caller`,
+  );
+  return failed > 0 ? [`${failed} of ${calls} calls failed`, caller.complaints()] : [];
+}
+
+/** Seconds that the drain took. */
+async function restart(lab: Lab, number: number): Promise<string> {
+  const node = lab.node(number);
+  const others = lab.network.nodes.filter((other) => other !== number);
+  await lab.routing.withdraw(number);
+  await lab.routing.waitForNextHops(others);
+  await lab.balancer.update();
+  const begin = performance.now();
+  node.process.signal('SIGTERM');
+  while (node.process.running && performance.now() - begin < exitMillisecondsMax) await sleep(100);
+  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+  await node.start();
+  await lab.waitForMesh();
+  await lab.routing.announce(number);
+  await lab.routing.waitForNextHops(lab.network.nodes);
+  await lab.balancer.update();
+  return seconds;
+}
