@@ -19,17 +19,19 @@ export interface SavedBranch {
   readonly text: string;
   /** Final status, 0 while it is pending. */
   readonly status: number;
-  /** The failure that came, '' for none. */
+  /** The failure that came, '' for none, and the ACK that was sent for it. */
   readonly response: string;
+  readonly acknowledgement: string;
   readonly timedOut: boolean;
 }
 
 export function saveBranch(branch: ProxyBranch): SavedBranch {
   return {
-    branch: branch.pending ? (branch.client?.branch ?? '') : '',
+    branch: branch.client?.branch ?? '',
     text: branch.pending ? (branch.client?.text ?? '') : '',
     status: branch.status,
     response: branch.response?.text ?? '',
+    acknowledgement: branch.client?.acknowledgement ?? '',
     timedOut: branch.timedOut,
   };
 }
@@ -44,25 +46,26 @@ export function adoptBranch(
   const branch = new ProxyBranch(context.branches.length, target, context);
   branch.timedOut = saved.timedOut;
   branch.status = saved.status;
-  if (saved.status === 0 && saved.text !== '') {
+  if (saved.status !== 0) takeResponse(branch, saved.response);
+  // RFC 3261 16.9: what was lost on the way counts as a 503.
+  else if (saved.text === '') branch.status = 503;
+  const { text, acknowledgement } = saved;
+  if (text !== '' || acknowledgement !== '') {
     const request = {
-      text: saved.text,
+      text,
       method: context.server.method,
       flow: target.flow,
       finalResponseMilliseconds: context.settings.frTimeout,
       commonHeaders,
     };
     const client = table.adoptClient(saved.branch, request, branch);
-    if (isFailure(client)) branch.status = 503;
+    if (isFailure(client)) branch.status ||= 503;
     else branch.client = client;
-  } else {
-    // RFC 3261 16.9: what was lost on the way counts as a 503.
-    branch.status ||= 503;
-    takeResponse(branch, saved.response);
   }
-  if (context.cancelled || branch.timedOut) branch.cancel = branch.client === null ? 'sent' : 'wanted';
+  if (context.cancelled || branch.timedOut) branch.cancel = branch.pending ? 'wanted' : 'sent';
   context.addAdopted(branch);
-  branch.client?.start(now);
+  if (branch.pending) branch.client?.start(now);
+  else branch.client?.resumeCompleted(now, acknowledgement);
 }
 
 function takeResponse(branch: ProxyBranch, text: string): void {

@@ -158,9 +158,16 @@ export class Ownership implements TransactionClaims {
     this.#cluster.ask(now, key, (found: ClaimOwner | null, at: number, everyoneAnswered: boolean) => {
       if (found !== null && this.#forward(at, found.node, kind, kept)) return;
       // The owner may be the one who did not answer: the sender repeats a CANCEL, and asks us or another node again.
-      if (isAsked && found === null && !everyoneAnswered) this.#unanswered.value++;
+      const isGuess = !everyoneAnswered || (isOrphaned && this.#isHeirOutOfReach(owner));
+      if (isAsked && found === null && isGuess) this.#unanswered.value++;
       else unowned();
     });
+  }
+
+  /** The one who goes on with a dead node's work is not reached: it may be on the other side of a cut. */
+  #isHeirOutOfReach({ node, incarnation }: ClaimOwner): boolean {
+    const heir = this.takeover?.successorOf(node, incarnation) ?? 0;
+    return heir !== 0 && heir !== this.#cluster.nodeId && this.#cluster.incarnationOf(heir) === null;
   }
 
   /** While this node drains: a new request goes to a peer that takes work. False: nobody does, handle it here. */

@@ -98,6 +98,19 @@ export class ClientTransaction {
     return this.#text;
   }
 
+  /** What it answers every repetition of its failure with; null when there was none. */
+  get acknowledgement(): string | null {
+    return this.#acknowledgement;
+  }
+
+  /** Goes on where a dead node had its failure already: that is acknowledged again whenever it comes (17.1.1.2). */
+  resumeCompleted(now: number, acknowledgement: string): void {
+    this.state = 'completed';
+    this.#text = null;
+    this.#acknowledgement = acknowledgement;
+    this.#timers.start(now, ['D'], this.state);
+  }
+
   start(now: number): void {
     // Before sending: a transport in memory may answer, and so end the transaction, while `send` still runs.
     this.#timers.start(now, this.isInvite ? inviteTimers : requestTimers, this.state);

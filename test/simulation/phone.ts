@@ -110,7 +110,8 @@ export class Phone implements Endpoint {
     if (response.status >= 200) {
       const final = `${response.status} ${response.toTag}`;
       // RFC 3261 17.1.1: one final response per transaction, repetitions and 2xx of further forks excepted.
-      if (client.final !== '' && client.final !== final)
+      // The 200 to a CANCEL says nothing of the call: who took over may say it again with a tag of its own.
+      if (client.isInvite && client.final !== '' && client.final !== final)
         this.world.problem(
           `${this.address}: ${response.cseqMethod} of ${response.callId} got ${client.final} and then ${final}`,
         );

@@ -18,8 +18,9 @@ interface Cluster {
 }
 
 const clusters: readonly Cluster[] = [
-  { nodes: 3, share: 0.5, faults: [] },
+  { nodes: 3, share: 0.3, faults: [] },
   { nodes: 3, share: 0.3, faults: ['kill'] },
+  { nodes: 3, share: 0.2, faults: ['stop'] },
   { nodes: 5, share: 0.15, faults: [] },
   { nodes: 16, share: 0.05, faults: [] },
 ];

@@ -139,6 +139,7 @@ const codec = struct<SavedTransaction>({
       text: latin1,
       status: u16,
       response: latin1,
+      acknowledgement: latin1,
       timedOut: boolean,
       flow,
       index: u16,
