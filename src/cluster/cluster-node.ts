@@ -235,6 +235,11 @@ export class ClusterNode implements TimerTarget {
     return peer?.isReached ? peer.incarnation : null;
   }
 
+  /** Is there a member whose link was lost so lately that it may be alive? */
+  isAnyoneUnsure(now: number): boolean {
+    return this.#peers.all.some((peer) => peer.member.enabled && !peer.isReached && now < peer.relayFrom);
+  }
+
   /** Whether that life of the node goes on, as far as anybody can know now. This node's own former lives are over. */
   lifeOf(now: number, node: number, incarnation: number): Life {
     if (node === this.nodeId) return incarnation === this.incarnation ? 'here' : 'over';

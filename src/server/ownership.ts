@@ -158,7 +158,10 @@ export class Ownership implements TransactionClaims {
     this.#cluster.ask(now, key, (found: ClaimOwner | null, at: number, everyoneAnswered: boolean) => {
       if (found !== null && this.#forward(at, found.node, kind, kept)) return;
       // The owner may be the one who did not answer: the sender repeats a CANCEL, and asks us or another node again.
-      const isGuess = !everyoneAnswered || (isOrphaned && this.#isHeirOutOfReach(owner));
+      const isGuess =
+        !everyoneAnswered ||
+        this.#cluster.isAnyoneUnsure(now) ||
+        (isOrphaned && this.#isHeirOutOfReach(owner));
       if (isAsked && found === null && isGuess) this.#unanswered.value++;
       else unowned();
     });

@@ -20,7 +20,7 @@ interface Cluster {
 const clusters: readonly Cluster[] = [
   { nodes: 3, share: 0.3, faults: [] },
   { nodes: 3, share: 0.3, faults: ['kill'] },
-  { nodes: 3, share: 0.2, faults: ['stop'] },
+  { nodes: 3, share: 0.1, faults: ['stop'] },
   { nodes: 5, share: 0.15, faults: [] },
   { nodes: 16, share: 0.05, faults: [] },
 ];
