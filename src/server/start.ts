@@ -188,6 +188,10 @@ class Server {
   async #openSockets(node: AnyviaNode): Promise<Failure | null> {
     const { sockets } = this.#configuration;
     node.statistics.gauge('net', 'receive_drops', () => countReceiveDrops(sockets));
+    // Bytes: objects in use and those not collected yet, buffers beside them, and all that the kernel counts as ours.
+    node.statistics.gauge('memory', 'heap_used', () => process.memoryUsage().heapUsed);
+    node.statistics.gauge('memory', 'buffers', () => process.memoryUsage().external);
+    node.statistics.gauge('memory', 'resident', () => process.memoryUsage.rss());
     for (const socket of this.#configuration.sockets) {
       const user = {
         onDatagram: (bytes: Buffer, address: string, port: number) =>
@@ -337,10 +341,12 @@ class Server {
     // The routers first: what they still send is handed to the peers.
     await this.#health?.settled();
     const until = systemClock.monotonic() + seconds * 1000;
-    while (node.table.serverCount > 0 && systemClock.monotonic() < until) {
+    // A request whose script waits for a database has no transaction yet.
+    const left = (): number => node.table.serverCount + (node.statistics.find('core:waiting_requests') ?? 0);
+    while (left() > 0 && systemClock.monotonic() < until) {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
-    return node.table.serverCount;
+    return left();
   }
 
   async #terminate(): Promise<void> {
