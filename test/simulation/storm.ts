@@ -122,13 +122,29 @@ export class Storm {
       ends: world.pick(['caller', 'callee'] as const),
       renews: world.chance(0.2) ? world.pick(['caller', 'callee'] as const) : null,
     };
+    this.place(plan);
+  }
+
+  /** A call as planned, from its time on, counted from now. */
+  place(plan: CallPlan): Call {
+    const { world } = this;
+    const port = Number(plan.target.slice(1));
     const caller = new Phone(world, `${callerHost}:${port}`);
     const callee = new Phone(world, `${calleeHost}:${port}`);
     const call = new Call(world, plan, { caller, callee });
     this.#attach(call, 'caller');
     this.#attach(call, 'callee');
-    if (failsOver) refusing(new Phone(world, `${busyHost}:${port}`));
+    if (plan.target.startsWith('f')) refusing(new Phone(world, `${busyHost}:${port}`));
     this.calls.push(call);
+    return call;
+  }
+
+  /** kill -9 of the node that has the most transactions; it is started again after `lasts` ms. Its id. */
+  killOwner(lasts: number): number {
+    const nodes = [...this.nodes.values()];
+    nodes.sort((one, other) => other.node.table.serverCount - one.node.table.serverCount);
+    this.#kill(nodes[0]!, lasts);
+    return nodes[0]!.id;
   }
 
   #attach(call: Call, side: Side): void {
