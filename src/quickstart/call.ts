@@ -11,6 +11,7 @@ import { Failure, isFailure } from '#util/failure.ts';
 const domain = 'anyvia.example';
 const talkMilliseconds = 300;
 const ringMilliseconds = 150;
+const dialMilliseconds = 100;
 
 export interface Call {
   readonly callId: string;
@@ -33,12 +34,18 @@ export async function placeCall(sipPort: number): Promise<Call | Failure> {
   if (isFailure(alice)) return alice;
   if (isFailure(bob)) return bob;
   const callId = `first-call-${process.pid}`;
-  const problem = (await register(bob)) ?? (await converse(alice, bob, callId));
+  const problem = (await register(bob)) ?? (await dialAndTalk(alice, bob, callId));
   const { port: alicePort } = alice;
   const { port: bobPort } = bob;
   alice.close();
   bob.close();
   return problem ?? { callId, alicePort, bobPort };
+}
+
+/** A program dials faster than the news of a registration reaches the other nodes; Alice is no program. */
+async function dialAndTalk(alice: Phone, bob: Phone, callId: string): Promise<Failure | null> {
+  await new Promise((resolve) => setTimeout(resolve, dialMilliseconds));
+  return converse(alice, bob, callId);
 }
 
 async function register(bob: Phone): Promise<Failure | null> {

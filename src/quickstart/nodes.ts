@@ -21,37 +21,36 @@ export interface RunningNodes {
   stop(): Promise<void>;
 }
 
-/** A UDP port that is free now. */
-export async function freePort(): Promise<number | Failure> {
-  const listener = await UdpListener.bind(
-    {
-      index: 0,
-      protocol: 'udp',
-      address: '127.0.0.1',
-      port: 0,
-      advertisedAddress: '127.0.0.1',
-      advertisedPort: 0,
-      anycast: false,
-      tag: '',
-    },
-    { onDatagram: () => {}, onSendError: () => {} },
-    false,
-  );
-  if (isFailure(listener)) return listener;
-  const { port } = listener;
-  listener.close();
-  return port;
+/** Below those that the kernel gives to outgoing connections, one of which might take a port before its node does. */
+const ports = { first: 20_000, count: 10_000, attempts: 20 } as const;
+
+/** A UDP port that is free now and none of `taken`. */
+export async function freePort(taken: readonly number[] = []): Promise<number | Failure> {
+  let last: Failure | null = null;
+  for (let attempt = 0; attempt < ports.attempts; attempt++) {
+    const port = ports.first + Math.floor(Math.random() * ports.count);
+    if (taken.includes(port)) continue;
+    const address = { address: '127.0.0.1', port, advertisedAddress: '127.0.0.1', advertisedPort: port };
+    const socket = { ...address, index: 0, protocol: 'udp', anycast: false, tag: '' } as const;
+    const listener = await UdpListener.bind(socket, { onDatagram: () => {}, onSendError: () => {} }, false);
+    if (!isFailure(listener)) {
+      listener.close();
+      return port;
+    }
+    last = listener;
+  }
+  return last ?? new Failure('QUICKSTART_PORT_MISSING', 'no free UDP port on 127.0.0.1');
 }
 
 /** Starts the nodes and waits until each sees the other two. */
 export async function startNodes(folder: string, program: string): Promise<RunningNodes | Failure> {
-  const ports: number[] = [];
+  const found: number[] = [];
   for (let count = 0; count < 4; count++) {
-    const port = await freePort();
+    const port = await freePort(found);
     if (isFailure(port)) return port;
-    ports.push(port);
+    found.push(port);
   }
-  const [sipPort, ...binPorts] = ports as [number, ...number[]];
+  const [sipPort, ...binPorts] = found as [number, ...number[]];
   const laid = await layDatabase(join(folder, 'anyvia.db'), binPorts);
   if (laid !== null) return laid;
   const children = nodeIds.map((node) =>
