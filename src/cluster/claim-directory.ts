@@ -27,15 +27,24 @@ export class ClaimDirectory {
   readonly #self: ClaimOwner;
   readonly #table: ClaimTable;
   readonly #hash: KeyedHash;
+  /** Of peers whose secret is another one, while it is being changed. */
+  readonly #otherHash: KeyedHash | null;
   readonly #user: ClaimDirectoryUser;
   readonly batch = new ClaimBatch();
   #conflicts = 0;
   #lost = 0;
 
-  constructor(self: ClaimOwner, hashKey: Buffer, claimsMax: number, user: ClaimDirectoryUser) {
+  constructor(
+    self: ClaimOwner,
+    hashKeys: readonly [Buffer, ...Buffer[]],
+    claimsMax: number,
+    user: ClaimDirectoryUser,
+  ) {
     this.#self = self;
     this.#table = new ClaimTable(claimsMax);
-    this.#hash = new KeyedHash(hashKey);
+    this.#hash = new KeyedHash(hashKeys[0]);
+    const [, other] = hashKeys;
+    this.#otherHash = other === undefined ? null : new KeyedHash(other);
     this.#user = user;
   }
 
@@ -82,7 +91,11 @@ export class ClaimDirectory {
   /** The node that claimed the key, dead or alive, this one included; null when none did. */
   owner(now: number, key: string): ClaimOwner | null {
     this.#hash.hash(key);
-    const index = this.#table.find(now, this.#hash.high, this.#hash.low);
+    let index = this.#table.find(now, this.#hash.high, this.#hash.low);
+    if (index === -1 && this.#otherHash !== null) {
+      this.#otherHash.hash(key);
+      index = this.#table.find(now, this.#otherHash.high, this.#otherHash.low);
+    }
     if (index === -1) return null;
     const node = this.#table.node(index);
     if (node === this.#self.node) return this.#self;

@@ -107,7 +107,7 @@ export class ClusterNode implements TimerTarget {
       },
     });
     const self = { node: this.nodeId, incarnation: this.incarnation };
-    this.#claims = new ClaimDirectory(self, hashKeyOf(identity), claimsMax, {
+    this.#claims = new ClaimDirectory(self, hashKeysOf(identity), claimsMax, {
       liveIncarnation: (node) => {
         const peer = this.#peers.get(node);
         return peer?.isReached ? peer.incarnation : -1;
@@ -395,6 +395,7 @@ function claimOwner(peer: Peer): ClaimOwner {
 }
 
 /** Equal on all nodes. Without a secret anybody who reads this can compute it: claims may then be aimed at. */
-function hashKeyOf(identity: ClusterIdentity): Buffer {
-  return deriveKey(identity.secret ?? Buffer.from(`cluster ${identity.clusterId}`), 'claims');
+function hashKeysOf({ secret, otherSecret = null, clusterId }: ClusterIdentity): [Buffer, ...Buffer[]] {
+  const own = deriveKey(secret ?? Buffer.from(`cluster ${clusterId}`), 'claims');
+  return otherSecret === null ? [own] : [own, deriveKey(otherSecret, 'claims')];
 }

@@ -43,7 +43,7 @@ export interface IncomingFrame {
 
 export interface ConnectionUser {
   readonly timers: TimerQueue;
-  readonly secret: Uint8Array | null;
+  readonly secrets: readonly Uint8Array[];
   /** Null: the other side may go on to prove itself. */
   judge(hello: Hello, connection: Connection, now: number): Refusal | null;
   onAuthenticated(connection: Connection, now: number): void;
@@ -226,30 +226,29 @@ export class Connection implements LinkUser, FrameSink, TimerTarget {
   }
 
   #onProof(mac: Uint8Array, malformed: boolean, now: number): void {
-    const { secret } = this.#user;
+    const { secrets } = this.#user;
     const accepted = this.dialledNode === 0;
-    const proved =
-      !malformed &&
-      (secret === null
-        ? mac.length === 0
-        : isProof(mac, makeProof(secret, this.#peerBytes, this.#ownBytes, accepted)));
+    const key = secrets.find((one) =>
+      isProof(mac, makeProof(one, this.#peerBytes, this.#ownBytes, accepted)),
+    );
+    const proved = !malformed && (secrets.length === 0 ? mac.length === 0 : key !== undefined);
     if (!proved) {
       this.refuse({ code: refusals.secret, reason: 'wrong shared secret' }, now);
       return;
     }
-    if (accepted) this.#sendProof();
+    // The side that dialled has chosen the secret: it may not know our own yet, or no more.
+    if (accepted) this.#sendProof(key);
     this.#user.timers.stop(this.#timer);
     this.#reader.frameBytesMax = frameBytesMax;
     this.#state = 'up';
     this.#user.onAuthenticated(this, now);
   }
 
-  #sendProof(): void {
-    const { secret } = this.#user;
+  #sendProof(key = this.#user.secrets[0]): void {
     const mac =
-      secret === null
+      key === undefined
         ? Buffer.alloc(0)
-        : makeProof(secret, this.#ownBytes, this.#peerBytes, this.dialledNode !== 0);
+        : makeProof(key, this.#ownBytes, this.#peerBytes, this.dialledNode !== 0);
     this.#sendHandshake('proof', proofCodec, { mac });
   }
 

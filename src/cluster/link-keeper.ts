@@ -68,8 +68,9 @@ export class LinkKeeper implements ConnectionUser {
     return this.#ports.timers;
   }
 
-  get secret(): Uint8Array | null {
-    return this.#identity.secret;
+  get secrets(): readonly Uint8Array[] {
+    const { secret, otherSecret = null } = this.#identity;
+    return [secret, otherSecret].filter((one) => one !== null);
   }
 
   /** Accepted links that have not proved themselves yet. */

@@ -29,6 +29,8 @@ export interface ClusterIdentity {
   readonly software: string;
   /** Null: peers are known by their listed address alone. */
   readonly secret: Uint8Array | null;
+  /** While the secret is being changed: the former or the coming one, which is believed but not used. */
+  readonly otherSecret?: Uint8Array | null;
 }
 
 /** All in milliseconds unless they say otherwise. */

@@ -77,6 +77,8 @@ export interface NodeIdentity {
   readonly clusterId: number;
   /** What every node of the cluster knows; null = peers are known by their address alone. */
   readonly secret: Uint8Array | null;
+  /** Believed beside it, while the secret is being changed. */
+  readonly otherSecret?: Uint8Array | null;
 }
 
 /** Copies of one request reach two nodes within the network's delays; what differs by more has another cause. */
@@ -143,7 +145,7 @@ export class AnyviaNode {
   ): AnyviaNode | Failure {
     const branches = new BranchCodec(
       { node: identity.nodeId, incarnation: identity.incarnation, worker: 0 },
-      [clusterKey('branch', identity, ports)],
+      branchKeys(identity, ports),
     );
     const node = new AnyviaNode(identity, configuration, ports, branches);
     const problem = node.#createModules(script, configuration, branches);
@@ -180,10 +182,10 @@ export class AnyviaNode {
   // ── making ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #makeCluster(links: LinkTransport, configuration: NodeConfiguration): ClusterNode {
-    const { clusterId, nodeId, incarnation, secret } = this.identity;
+    const { clusterId, nodeId, incarnation, secret, otherSecret = null } = this.identity;
     const { timers, log, random, endOfTurn } = this.#ports;
     return new ClusterNode(
-      { clusterId, nodeId, incarnation, secret, software: this.#ports.process.version },
+      { clusterId, nodeId, incarnation, secret, otherSecret, software: this.#ports.process.version },
       { timers, log, transport: links, random, endOfTurn },
       this.#clusterUser(),
       {
@@ -374,6 +376,14 @@ const idleMessage = parseMessage(
   'OPTIONS sip:nobody@localhost SIP/2.0\r\nVia: SIP/2.0/UDP localhost;branch=z9hG4bK-none\r\n' +
     'From: <sip:nobody@localhost>;tag=none\r\nTo: <sip:nobody@localhost>\r\nCall-ID: none\r\nCSeq: 1 OPTIONS\r\n\r\n',
 ) as SipMessage;
+
+/** Branches are written with the first and read with either. */
+function branchKeys(identity: NodeIdentity, ports: NodePorts): Uint8Array[] {
+  const own = clusterKey('branch', identity, ports);
+  const { otherSecret = null } = identity;
+  if (otherSecret === null) return [own];
+  return [own, clusterKey('branch', { ...identity, secret: otherSecret }, ports)];
+}
 
 /** Keys of different purposes (`branch`, `nonce`) never meet: each is derived from the secret. */
 function clusterKey(purpose: string, identity: NodeIdentity, ports: NodePorts): Uint8Array {

@@ -20,6 +20,8 @@ export interface ClusterConfiguration {
   /** This node's own entry first; empty when they come from the database. */
   readonly members: readonly Member[];
   readonly sharedSecret: string | null;
+  /** `other_secret`: believed beside it. */
+  readonly otherSecret: string | null;
   readonly heartbeatMilliseconds: number;
   /** 0: the table is read on command only. */
   readonly pollMilliseconds: number;
@@ -210,6 +212,7 @@ function readCluster(
     table: String(parameters.db_table),
     members: fromDatabase ? [] : members,
     sharedSecret: parameters.shared_secret === null ? null : String(parameters.shared_secret),
+    otherSecret: parameters.other_secret === null ? null : String(parameters.other_secret),
     heartbeatMilliseconds: Number(parameters.ping_interval) * 1000,
     pollMilliseconds: Number(parameters.membership_interval) * 1000,
     claimBatchMilliseconds: Number(parameters.claim_batch_interval),

@@ -124,6 +124,7 @@ class Server {
       incarnation: Math.floor((Date.now() - incarnationEpoch) / 100),
       clusterId: cluster === null ? 0 : cluster.clusterId || (own?.clusterId ?? 1),
       secret,
+      otherSecret: cluster?.otherSecret ? Buffer.from(cluster.otherSecret) : null,
     };
     const node = AnyviaNode.create(script, this.#configuration, identity, this.#ports());
     if (isFailure(node)) return node;

@@ -52,6 +52,11 @@ const parameters: readonly ParameterDeclaration[] = [
     null,
     'Secret that every node of the cluster knows; proves the links and the branch tags.',
   ),
+  text(
+    'other_secret',
+    null,
+    'While the secret is being changed: the former or the coming one, believed but not used.',
+  ),
   {
     name: 'sharing_tag',
     kind: 'string',

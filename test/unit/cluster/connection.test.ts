@@ -37,7 +37,7 @@ function proofOf(key: Uint8Array, prover: Hello, verifier: Hello, dialled: boole
 
 class Bench implements ConnectionUser {
   readonly timers = new TimerQueue();
-  readonly secret: Uint8Array | null = secret;
+  readonly secrets: readonly Uint8Array[] = [secret];
   readonly events: string[] = [];
   readonly written: Buffer[] = [];
   closed = 0;
