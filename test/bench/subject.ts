@@ -42,6 +42,9 @@ const tailSeconds = 3;
 const warmUpRate = 1200;
 const warmUpSeconds = { alone: 10, cluster: 20 } as const;
 
+/** What the warm-up left behind is over then: 64 × T1 (RFC 3261 17.2.2), or it would be counted as idle work. */
+const settleSeconds = 34;
+
 export async function measureSubject(lab: Lab, subject: Subject, plan: Plan): Promise<Measurement[]> {
   const anycast = subject.nodes.length > 1;
   const { program, checkout } = subject;
@@ -54,8 +57,11 @@ export async function measureSubject(lab: Lab, subject: Subject, plan: Plan): Pr
     await sleep(anycast ? 3000 : 500);
     const pids = (await Promise.all(nodes.map((node) => node.pids()))).flat();
     await placeLoad(lab, warmUpRate, anycast ? warmUpSeconds.cluster : warmUpSeconds.alone);
+    await sleep(settleSeconds * 1000);
+    const idlePerSecond = await measureIdle(pids);
     const results: Measurement[] = [];
-    for (const rate of plan.rates) results.push(await measureRate(lab, { subject, pids, rate, plan }));
+    for (const rate of plan.rates)
+      results.push(await measureRate(lab, { subject, pids, rate, plan, idlePerSecond }));
     return results;
   } finally {
     for (const node of nodes) await node.stop();
@@ -63,14 +69,18 @@ export async function measureSubject(lab: Lab, subject: Subject, plan: Plan): Pr
   }
 }
 
+/** Microseconds of CPU per second without any load. */
+async function measureIdle(pids: readonly number[]): Promise<number> {
+  const from = processorMicroseconds(pids);
+  await sleep(idleSeconds * 1000);
+  return (processorMicroseconds(pids) - from) / idleSeconds;
+}
+
 async function measureRate(
   lab: Lab,
-  what: { subject: Subject; pids: readonly number[]; rate: number; plan: Plan },
+  what: { subject: Subject; pids: readonly number[]; rate: number; plan: Plan; idlePerSecond: number },
 ): Promise<Measurement> {
-  const { subject, pids, rate, plan } = what;
-  const idleFrom = processorMicroseconds(pids);
-  await sleep(idleSeconds * 1000);
-  const idlePerSecond = (processorMicroseconds(pids) - idleFrom) / idleSeconds;
+  const { subject, pids, rate, plan, idlePerSecond } = what;
   const begin = performance.now();
   const from = processorMicroseconds(pids);
   const counters = await placeLoad(lab, rate, plan.loadSeconds);
