@@ -15,6 +15,8 @@ export interface StormOptions {
   readonly calls: number;
   /** What may happen to nodes and links, beside what happens to datagrams. */
   readonly faults?: readonly NodeFault[];
+  /** False: nobody goes on with the work of a dead node. */
+  readonly takeover?: boolean;
   /** Keeps a journal of every message. */
   readonly isTold?: boolean;
 }
@@ -227,7 +229,7 @@ export class Storm {
     if (this.nodes.has(id)) return;
     const incarnation = (this.#incarnations.get(id) ?? 0) + 1;
     this.#incarnations.set(id, incarnation);
-    const script = scriptOf(id, this.#members);
+    const script = scriptOf(id, this.#members, this.#options.takeover ?? true);
     const node = new SimulatedNode(this.world, { id, incarnation }, script);
     this.nodes.set(id, node);
     node.start(this.#members);
@@ -275,7 +277,7 @@ function refusing(phone: Phone): void {
   };
 }
 
-function scriptOf(id: number, members: readonly Member[]): string {
+function scriptOf(id: number, members: readonly Member[], takesOver: boolean): string {
   const info = (node: number): string => `cluster_id=1,node_id=${node},url=bin:${addressOf(node)}:${bin}`;
   const peers = members
     .filter((member) => member.nodeId !== id)
@@ -297,6 +299,7 @@ modparam("clusterer", "db_mode", 0)
 modparam("clusterer", "my_node_id", ${id})
 modparam("clusterer", "my_node_info", "${info(id)}")
 ${peers.join('\n')}
+modparam("tm", "takeover", ${takesOver ? 1 : 0})
 modparam("tm", "fr_timeout", 5)
 modparam("tm", "fr_inv_timeout", 20)
 modparam("tm", "tm_replication_cluster", 1)
