@@ -37,8 +37,8 @@ export interface ClusterUser {
   onForward(datagram: ForwardedDatagram, from: number, now: number): boolean;
   /** A datagram of ours that came back: `by` does not own the transaction. */
   onForwardRefused(datagram: ForwardedDatagram, by: number, now: number): void;
-  /** Does this node have the transaction with that key? Asked when a peer finds no claim. */
-  owns(key: string): boolean;
+  /** What this node has of the transaction with that key, one of `holdings`. Asked when a peer finds no claim. */
+  holds(key: string): number;
   /** `winner` has the same transaction, and it keeps it: withdraw ours. The claim is gone already. */
   onClaimLost(key: string, winner: ClaimOwner, now: number): void;
   /** A management method called by `from`; answer once, with JSON text, now or later. */
@@ -342,8 +342,7 @@ export class ClusterNode implements TimerTarget {
       },
       onClaims: (peer, claims, now) => this.#claims.receive(now, claimOwner(peer), claims),
       onAsk: (peer, question, now) => {
-        const owns = this.#user.owns(question.key);
-        const body = { id: question.id, owns };
+        const body = { id: question.id, holds: this.#user.holds(question.key) };
         this.#outbox.send(now, peer.id, {
           type: frameTypes.answer,
           codec: answerCodec,

@@ -13,7 +13,7 @@ import { type FrameName, frameTypes } from '#cluster/frame.ts';
 import { type Heartbeat, heartbeatCodec, type Reach, reachCodec } from '#cluster/heartbeat.ts';
 import { goodbyeCodec, refuseCodec } from '#cluster/hello.ts';
 import { isOfLink, type Outbox } from '#cluster/outbox.ts';
-import { answerCodec, askCodec } from '#cluster/owner-question.ts';
+import { answerCodec, askCodec, type OwnerAnswer } from '#cluster/owner-question.ts';
 import type { Peer } from '#cluster/peer.ts';
 import type { PeerTable } from '#cluster/peer-table.ts';
 import { type CallResult, callCodec, callResultCodec, type RemoteCall } from '#cluster/remote-call.ts';
@@ -25,7 +25,7 @@ export interface InboxUser {
   onGoodbye(peer: Peer, reason: string, now: number): void;
   onClaims(peer: Peer, claims: ClaimWords, now: number): void;
   onAsk(peer: Peer, question: { readonly id: number; readonly key: string }, now: number): void;
-  onAnswer(from: ClaimOwner, answer: { readonly id: number; readonly owns: boolean }, now: number): void;
+  onAnswer(from: ClaimOwner, answer: OwnerAnswer, now: number): void;
   onForward(peer: Peer, datagram: ForwardedDatagram, now: number): void;
   onForwardRefused(peer: Peer, datagram: ForwardedDatagram, now: number): void;
   onChannel(peer: Peer, message: ChannelMessage, now: number): void;

@@ -1,19 +1,26 @@
 /**
  * The way out when no claim is known: a CANCEL or an ACK may have overtaken the claim, so every live peer is asked and
- * the first yes decides. Bounded in time; a peer that goes down has said no.
+ * the owner's yes decides. Who keeps a copy for the owner's death is taken only when no owner is left to say yes: it
+ * cannot do anything with the message while the owner lives. Bounded in time; a peer that goes down has said no.
  */
 
 import type { ClaimOwner } from '#cluster/claim-directory.ts';
 import { frameTypes } from '#cluster/frame.ts';
 import type { FrameSender } from '#cluster/frame-sender.ts';
-import { boolean, latin1, struct, u32 } from '#util/codec.ts';
+import { latin1, struct, u8, u32 } from '#util/codec.ts';
 import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
 export const askCodec = struct<{ readonly id: number; readonly key: string }>({ id: u32, key: latin1 });
-export const answerCodec = struct<{ readonly id: number; readonly owns: boolean }>({
-  id: u32,
-  owns: boolean,
-});
+/** What a peer has of a transaction: nothing, the transaction itself, or a copy to go on with when its owner dies. */
+export const holdings = { nothing: 0, transaction: 1, copy: 2 } as const;
+
+export interface OwnerAnswer {
+  readonly id: number;
+  /** One of {@link holdings}. */
+  readonly holds: number;
+}
+
+export const answerCodec = struct<OwnerAnswer>({ id: u32, holds: u8 });
 
 /** `everyoneAnswered` is false when the time was over, or a question could not be sent: a null is a guess then. */
 export type OwnerFound = (owner: ClaimOwner | null, now: number, everyoneAnswered: boolean) => void;
@@ -26,6 +33,8 @@ class Question implements TimerTarget {
   readonly #expire: (now: number) => void;
   readonly waitingFor: Set<number>;
   everyoneAsked = true;
+  /** The peer that keeps a copy, if one said so. */
+  copyAt: ClaimOwner | null = null;
   timer: Timer | null = null;
 
   constructor(peers: readonly number[], done: OwnerFound, expire: (now: number) => void) {
@@ -83,11 +92,15 @@ export class OwnerQuestions {
     question.timer = this.#timers.start(now, this.#waitMilliseconds, question, 0);
   }
 
-  onAnswer(now: number, from: ClaimOwner, answer: { readonly id: number; readonly owns: boolean }): void {
+  onAnswer(now: number, from: ClaimOwner, answer: OwnerAnswer): void {
     const question = this.#open.get(answer.id);
     if (question === undefined || !question.waitingFor.has(from.node)) return;
-    if (answer.owns) this.#end(now, answer.id, from);
-    else this.#cross(now, answer.id, from.node);
+    if (answer.holds === holdings.transaction) {
+      this.#end(now, answer.id, from);
+      return;
+    }
+    if (answer.holds === holdings.copy) question.copyAt = from;
+    this.#cross(now, answer.id, from.node);
   }
 
   onNodeDown(now: number, node: number): void {
@@ -114,6 +127,6 @@ export class OwnerQuestions {
     if (question === undefined) return;
     this.#open.delete(id);
     this.#timers.stop(question.timer);
-    question.done(owner, now, question.everyoneAsked);
+    question.done(owner ?? question.copyAt, now, question.everyoneAsked);
   }
 }

@@ -119,10 +119,11 @@ const descriptions: Readonly<Record<FrameName, FrameDescription>> = {
     example: bodyOf(askCodec, { id: 9, key: 'z9hG4bK77|192.0.2.7:5060|INVITE' }),
   },
   answer: {
-    meaning: 'The answer to the `ask` of that id.',
-    body: 'u32 id · bool owns',
+    meaning:
+      'The answer to the `ask` of that id. holds: 0 nothing, 1 the transaction, 2 a copy for the death of its owner.',
+    body: 'u32 id · u8 holds',
     priority: 'urgent',
-    example: bodyOf(answerCodec, { id: 9, owns: true }),
+    example: bodyOf(answerCodec, { id: 9, holds: 1 }),
   },
   forward: {
     meaning:

@@ -6,6 +6,7 @@
 import { ClusterNode, type ClusterUser } from '#cluster/cluster-node.ts';
 import type { ForwardedDatagram } from '#cluster/forward.ts';
 import type { LinkTransport } from '#cluster/link-transport.ts';
+import { holdings } from '#cluster/owner-question.ts';
 import type { Takeover } from '#cluster/takeover.ts';
 import { MessageContext } from '#module/context.ts';
 import { emptyHooks } from '#module/hooks.ts';
@@ -203,7 +204,10 @@ export class AnyviaNode {
         const arrival = this.#arrivalOf(datagram, this.identity.nodeId);
         if (arrival !== null) this.#receiver.receive(arrival);
       },
-      owns: (key) => this.table.hasServer(key) || this.takeover?.holds(key) === true,
+      holds: (key) => {
+        if (this.table.hasServer(key)) return holdings.transaction;
+        return this.takeover?.holds(key) === true ? holdings.copy : holdings.nothing;
+      },
       onClaimLost: (key, _winner, now) => this.#withdraw(key, now),
       onCall: (call, _from, answer) => {
         this.control.runForPeer(call.method, call.parameters).then(answer, (error: unknown) => {

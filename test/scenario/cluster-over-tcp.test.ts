@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ClusterNode } from '#cluster/cluster-node.ts';
 import type { Member } from '#cluster/member.ts';
+import { holdings } from '#cluster/owner-question.ts';
 import { LinkConnector } from '#net/link-connector.ts';
 import { LinkListener } from '#net/link-listener.ts';
 import type { LinkEnvironment } from '#net/link-socket.ts';
@@ -45,7 +46,7 @@ class TcpNode {
           return true;
         },
         onForwardRefused: () => undefined,
-        owns: () => false,
+        holds: () => holdings.nothing,
         onClaimLost: () => undefined,
         onCall: (call, _from, answer) => answer(call.parameters),
       },

@@ -3,6 +3,7 @@
 import { ClusterNode, type ClusterUser } from '#cluster/cluster-node.ts';
 import type { ForwardedDatagram } from '#cluster/forward.ts';
 import type { Member } from '#cluster/member.ts';
+import { holdings } from '#cluster/owner-question.ts';
 import type { ClusterIdentity, ClusterSettings } from '#cluster/ports.ts';
 import { TimerQueue } from '#util/timer-queue.ts';
 import { ClusterNetwork } from './cluster-network.ts';
@@ -90,7 +91,7 @@ export class SimulatedNode {
       onForwardRefused: (datagram, by) => {
         this.refused.push({ datagram: { ...datagram, bytes: Buffer.from(datagram.bytes) }, from: by });
       },
-      owns: (key) => this.owned.has(key),
+      holds: (key) => (this.owned.has(key) ? holdings.transaction : holdings.nothing),
       onClaimLost: (key, winner) => {
         this.lost.push(`${key} to ${winner.node}`);
       },
