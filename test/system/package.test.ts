@@ -1,7 +1,7 @@
 /** The published package: packed, unpacked elsewhere, and run without the sources. */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -49,7 +49,8 @@ describe('the published package', () => {
 
   it('lays the tables', () => {
     const created = run(program, ['db', 'create', '--db', `sqlite://${folder}/anyvia.db`], folder);
-    expect(created.stdout).toContain('6 applied');
+    const schemas = readdirSync(join(installed, 'sql', 'sqlite')).length;
+    expect(created.stdout).toContain(`${schemas} applied`);
     expect(created.status).toBe(0);
   });
 });
