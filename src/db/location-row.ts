@@ -5,7 +5,7 @@
 
 import type { SqlRow, SqlValue } from '#db/sql-connection.ts';
 import { type Binding, bindingId, contactIdText, type FlagTexts, instanceOf } from '#registrar/binding.ts';
-import type { LocationRecord } from '#registrar/replica-message.ts';
+import type { LocationRecord } from '#registrar/location-record.ts';
 import { Failure } from '#util/failure.ts';
 import type { TextPool } from '#util/text-pool.ts';
 

@@ -7,8 +7,8 @@ import { bindingOfRow, locationColumns, rowOfBinding } from '#db/location-row.ts
 import type { SqlConnection, SqlValue } from '#db/sql-connection.ts';
 import { type RowWriter, WriteBehind, type WriteBehindFigures } from '#db/write-behind.ts';
 import { bindingId, contactIdText } from '#registrar/binding.ts';
+import type { LocationRecord } from '#registrar/location-record.ts';
 import type { LocationStorage, LocationStorageOptions } from '#registrar/location-storage.ts';
-import type { LocationRecord } from '#registrar/replica-message.ts';
 import type { Clock } from '#util/clock.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 

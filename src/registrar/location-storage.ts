@@ -4,7 +4,7 @@
  */
 
 import type { Binding, FlagTexts } from '#registrar/binding.ts';
-import type { LocationRecord } from '#registrar/replica-message.ts';
+import type { LocationRecord } from '#registrar/location-record.ts';
 import type { Failure } from '#util/failure.ts';
 import type { TextPool } from '#util/text-pool.ts';
 

@@ -4,10 +4,9 @@
  * `node --expose-gc test/bench/location-memory.ts`.
  */
 
+import { LocationReplica } from '#modules/usrloc/location-replica.ts';
 import { LocationTable } from '#registrar/location-table.ts';
 import { isRefusal, type RegistrationInput, readRegistration } from '#registrar/registration.ts';
-import { Replica } from '#registrar/replica.ts';
-import { ReplicaCodec } from '#registrar/replica-message.ts';
 import { parseMessage } from '#sip/message.ts';
 import { isFailure } from '#util/failure.ts';
 import { TextPool } from '#util/text-pool.ts';
@@ -76,16 +75,17 @@ function used(): number {
 
 interface Side {
   readonly table: LocationTable;
-  readonly replica: Replica;
+  readonly replica: LocationReplica;
 }
 
 /** Node 1 takes the REGISTERs; node 2 hears of them when `join` lets it. */
 function side(node: number, send: (body: Uint8Array) => void): Side {
   const table = new LocationTable();
-  const replica = new Replica({
+  const replica = new LocationReplica({
     node,
     table,
-    codec: new ReplicaCodec(flags, new TextPool()),
+    flags: flags,
+    pool: new TextPool(),
     port: {
       livePeers: () => (node === 1 ? [] : [1]),
       broadcast: () => {},
@@ -103,7 +103,7 @@ function side(node: number, send: (body: Uint8Array) => void): Side {
 
 const queue: { to: number; body: Uint8Array }[] = [];
 const first = side(1, (body) => queue.push({ to: 2, body }));
-for (let second = 0; second < 5; second++) first.replica.tick(second * 1000);
+for (let second = 0; second < 5; second++) first.replica.engine.tick(second * 1000);
 const pool = new TextPool();
 const before = used();
 const began = performance.now();
@@ -119,12 +119,12 @@ const afterFirst = used();
 
 const second = side(2, (body) => queue.push({ to: 1, body }));
 const joining = performance.now();
-second.replica.onPeerUp(1, 0);
+second.replica.engine.onPeerUp(1, 0);
 let bytes = 0;
 for (let message = queue.shift(); message !== undefined; message = queue.shift()) {
   bytes += message.body.length;
-  if (message.to === 1) first.replica.onMessage(2, message.body, 0);
-  else second.replica.onMessage(1, message.body, 0);
+  if (message.to === 1) first.replica.engine.onMessage(2, message.body, 0);
+  else second.replica.engine.onMessage(1, message.body, 0);
 }
 const joined = performance.now() - joining;
 const afterSecond = used();

@@ -10,7 +10,7 @@ import { applyMigrations } from '#db/migrations.ts';
 import { openDatabase } from '#db/open.ts';
 import type { SqlConnection, SqlRow } from '#db/sql-connection.ts';
 import { type Binding, bindingId } from '#registrar/binding.ts';
-import type { LocationRecord } from '#registrar/replica-message.ts';
+import type { LocationRecord } from '#registrar/location-record.ts';
 import { ManualClock } from '#util/clock.ts';
 import { Failure } from '#util/failure.ts';
 import { TextPool } from '#util/text-pool.ts';

@@ -3,10 +3,9 @@
  * cut links, driven by a clock that a test moves. Same seed, same run.
  */
 
+import { LocationReplica } from '#modules/usrloc/location-replica.ts';
 import { type Binding, bindingId, nextChange, removalOf } from '#registrar/binding.ts';
 import { LocationTable } from '#registrar/location-table.ts';
-import { Replica } from '#registrar/replica.ts';
-import { ReplicaCodec } from '#registrar/replica-message.ts';
 import { TextPool } from '#util/text-pool.ts';
 
 const start = 1_800_000_000_000;
@@ -38,7 +37,7 @@ interface Message {
 export class LocationNode {
   readonly id: number;
   readonly table: LocationTable;
-  readonly replica: Replica;
+  readonly replica: LocationReplica;
   readonly taken: string[] = [];
   readonly live = new Set<number>();
   /** How this node's clock differs, ms. */
@@ -54,10 +53,11 @@ export class LocationNode {
       write: (bits: number) => (bits === 1 ? 'NAT' : ''),
       read: (names: string) => (names === 'NAT' ? 1 : 0),
     };
-    this.replica = new Replica({
+    this.replica = new LocationReplica({
       node: id,
       table: this.table,
-      codec: new ReplicaCodec(flags, new TextPool()),
+      flags,
+      pool: new TextPool(),
       port: {
         livePeers: () => [...this.live],
         broadcast: (body) => {
@@ -162,7 +162,7 @@ export class LocationCluster {
     this.nodes.delete(id);
     this.#messages = this.#messages.filter(({ from, to }) => from !== id && to !== id);
     for (const node of this.nodes.values()) {
-      if (node.live.delete(id)) node.replica.onPeerDown(id, this.now);
+      if (node.live.delete(id)) node.replica.engine.onPeerDown(id, this.now);
     }
   }
 
@@ -175,7 +175,7 @@ export class LocationCluster {
       [other, one],
     ] as const) {
       this.at(id).live.delete(peer);
-      this.at(id).replica.onPeerDown(peer, this.now);
+      this.at(id).replica.engine.onPeerDown(peer, this.now);
     }
   }
 
@@ -189,7 +189,7 @@ export class LocationCluster {
       [one, other],
       [other, one],
     ] as const)
-      this.at(id).replica.onPeerUp(peer, this.now);
+      this.at(id).replica.engine.onPeerUp(peer, this.now);
   }
 
   post(from: number, to: number, body: Uint8Array): boolean {
@@ -211,11 +211,11 @@ export class LocationCluster {
       const due = this.#messages.filter((message) => message.due <= this.now);
       this.#messages = this.#messages.filter((message) => message.due > this.now);
       for (const { from, to, body } of due) {
-        if (this.nodes.get(to)?.live.has(from)) this.at(to).replica.onMessage(from, body, this.now);
+        if (this.nodes.get(to)?.live.has(from)) this.at(to).replica.engine.onMessage(from, body, this.now);
       }
       if (this.now >= this.#lastTick + 1000) {
         this.#lastTick = this.now;
-        for (const node of this.nodes.values()) node.replica.tick(this.now);
+        for (const node of this.nodes.values()) node.replica.engine.tick(this.now);
       }
     }
     this.now = end;

@@ -161,7 +161,7 @@ export const commands: readonly Command[] = [
     parameters: [],
     help: 'Compares everything with all peers now; what differs is repaired.',
     run: (module) => {
-      module.replica.compareAll();
+      module.replica.engine.compareAll();
       return 'OK';
     },
   },

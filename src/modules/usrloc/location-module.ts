@@ -8,13 +8,13 @@ import type { ParameterValues } from '#module/define.ts';
 import { type ClusterSubscriber, clusterChannels, type ModuleHost } from '#module/host.ts';
 import { LocationEvents } from '#modules/usrloc/location-events.ts';
 import { LocationRecords } from '#modules/usrloc/location-records.ts';
+import { LocationReplica } from '#modules/usrloc/location-replica.ts';
 import type { WorkingMode } from '#modules/usrloc/working-mode.ts';
 import { splitTableKey } from '#registrar/address.ts';
 import { type Binding, type FlagTexts, removalOf } from '#registrar/binding.ts';
+import type { LocationRecord } from '#registrar/location-record.ts';
 import type { LocationService } from '#registrar/location-service.ts';
 import { bucketsCount, LocationTable } from '#registrar/location-table.ts';
-import { Replica } from '#registrar/replica.ts';
-import { type LocationRecord, ReplicaCodec } from '#registrar/replica-message.ts';
 import { isFailure } from '#util/failure.ts';
 import { TextPool } from '#util/text-pool.ts';
 
@@ -29,7 +29,7 @@ export class LocationModule implements LocationService, ClusterSubscriber {
   readonly withDomain: boolean;
   readonly matchesCallId: boolean;
   readonly natFlag: number;
-  readonly replica: Replica;
+  readonly replica: LocationReplica;
   readonly records: LocationRecords;
   readonly #events: LocationEvents;
   readonly #intervalMilliseconds: number;
@@ -53,16 +53,17 @@ export class LocationModule implements LocationService, ClusterSubscriber {
       mode,
       parameters.db_url === null ? '' : String(parameters.db_url),
     );
-    this.replica = new Replica({
+    this.replica = new LocationReplica({
       node: host.nodeId,
       table: this.table,
-      codec: new ReplicaCodec(this.flags, this.pool),
+      flags: this.flags,
+      pool: this.pool,
       port:
         cluster === null
           ? null
           : {
               livePeers: () => cluster.livePeers(),
-              broadcast: (body) => cluster.broadcast(clusterChannels.location, body),
+              broadcast: (body, isPatient) => cluster.broadcast(clusterChannels.location, body, isPatient),
               send: (node, body) => cluster.send(node, clusterChannels.location, body),
             },
       wall: () => host.clock.wall(),
@@ -106,16 +107,16 @@ export class LocationModule implements LocationService, ClusterSubscriber {
   // ── ClusterSubscriber ─────────────────────────────────────────────────────────────────────────────────────────
 
   onMessage(from: number, body: Uint8Array, now: number): void {
-    this.replica.onMessage(from, body, now);
+    this.replica.engine.onMessage(from, body, now);
   }
 
   onPeerUp(node: number, _incarnation: number, now: number): void {
-    this.replica.onPeerUp(node, now);
+    this.replica.engine.onPeerUp(node, now);
   }
 
   /** A binding is nobody's property: it stays until it expires. What the dead node had not written is written here. */
   onPeerDown(node: number, now: number): void {
-    this.replica.onPeerDown(node, now);
+    this.replica.engine.onPeerDown(node, now);
     if (!this.records.isKept) return;
     const since = this.host.clock.wall() - this.#intervalMilliseconds - unwrittenMilliseconds;
     for (let bucket = 0; bucket < bucketsCount; bucket++) {
@@ -143,7 +144,7 @@ export class LocationModule implements LocationService, ClusterSubscriber {
         this.records.touch(address, binding.key);
         this.#events.expired(address, binding);
       }
-      this.replica.tick(now);
+      this.replica.engine.tick(now);
     });
     this.records.keepTime(this.#intervalMilliseconds);
   }
@@ -155,21 +156,21 @@ export class LocationModule implements LocationService, ClusterSubscriber {
     statistics.gauge('usrloc', 'location-contacts', () => this.#count(false));
     statistics.gauge('usrloc', 'removals_remembered', () => this.table.removals);
     statistics.gauge('usrloc', 'removals_forgotten', () => this.table.forgotten);
-    const { counters } = this.replica;
+    const { counters } = this.replica.engine;
     const shown = {
       changes_sent: 'changesSent',
       changes_received: 'changesReceived',
       snapshot_contacts: 'snapshotRecords',
       drifted_buckets: 'bucketsDiffering',
       repaired_contacts: 'recordsRepaired',
-      mended_conflicts: 'conflicts',
       unreadable_messages: 'unreadable',
     } as const;
     for (const [name, counter] of Object.entries(shown)) {
       statistics.gauge('usrloc', name, () => counters[counter]);
     }
-    statistics.gauge('usrloc', 'synchronised', () => (this.replica.isSynchronised ? 1 : 0));
-    statistics.gauge('usrloc', 'repairs_waiting', () => this.replica.repairsWaiting);
+    statistics.gauge('usrloc', 'mended_conflicts', () => this.replica.conflicts);
+    statistics.gauge('usrloc', 'synchronised', () => (this.replica.engine.isSynchronised ? 1 : 0));
+    statistics.gauge('usrloc', 'repairs_waiting', () => this.replica.engine.repairsWaiting);
   }
 
   /** Of the default table; scripts hardly ever use another. */

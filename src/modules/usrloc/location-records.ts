@@ -7,13 +7,13 @@ import type { LocationModule } from '#modules/usrloc/location-module.ts';
 import type { WorkingMode } from '#modules/usrloc/working-mode.ts';
 import { defaultDomain, splitTableKey, tableKey } from '#registrar/address.ts';
 import type { Binding } from '#registrar/binding.ts';
+import type { LocationRecord } from '#registrar/location-record.ts';
 import {
   type LocationDatabase,
   type LocationStorage,
   locationDatabase,
   type StorageFigures,
 } from '#registrar/location-storage.ts';
-import type { LocationRecord } from '#registrar/replica-message.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 
 /** `write-through`: what changed is on its way to the database at once, but no call waits for it. */

@@ -6,8 +6,8 @@ import { usrloc } from '#modules/usrloc/declaration.ts';
 import { locationEvents } from '#modules/usrloc/location-events.ts';
 import type { LocationModule } from '#modules/usrloc/location-module.ts';
 import { readWorkingMode } from '#modules/usrloc/working-mode.ts';
+import type { LocationRecord } from '#registrar/location-record.ts';
 import { type LocationStorageOptions, locationDatabase } from '#registrar/location-storage.ts';
-import type { LocationRecord } from '#registrar/replica-message.ts';
 import { Failure } from '#util/failure.ts';
 import { ScriptBench, TestHost } from '../../support/module-host.ts';
 

@@ -57,15 +57,15 @@ describe('changes', () => {
     cluster.run(50);
     cluster.agreed();
     expect(cluster.at(3).table.version('bob', 'sip:bob@a')!.cseq).toBe(6);
-    expect(cluster.at(1).replica.counters.conflicts).toBe(1);
+    expect(cluster.at(1).replica.conflicts).toBe(1);
   });
 
   it('that are no message of ours are counted and change nothing', () => {
     const cluster = LocationCluster.running(2);
     for (const bytes of [[], [9, 9], [1, 255, 255, 255, 255], [2, 255, 255, 0], [4, 0, 0]]) {
-      cluster.at(1).replica.onMessage(2, Uint8Array.from(bytes), cluster.now);
+      cluster.at(1).replica.engine.onMessage(2, Uint8Array.from(bytes), cluster.now);
     }
-    expect(cluster.at(1).replica.counters.unreadable).toBe(5);
+    expect(cluster.at(1).replica.engine.counters.unreadable).toBe(5);
   });
 });
 
@@ -155,7 +155,7 @@ describe('a node that begins', () => {
     cluster.run(60_000);
     cluster.lossPercent = 0;
     cluster.run(70_000);
-    expect(joining.replica.isSynchronised).toBe(true);
+    expect(joining.replica.engine.isSynchronised).toBe(true);
     expect(cluster.agreed()).toHaveLength(500);
   });
 
@@ -169,8 +169,8 @@ describe('a node that begins', () => {
     cluster.add(1);
     cluster.add(2);
     cluster.run(500);
-    expect(cluster.at(1).replica.isSynchronised).toBe(false);
-    expect(cluster.at(2).replica.isSynchronised).toBe(false);
+    expect(cluster.at(1).replica.engine.isSynchronised).toBe(false);
+    expect(cluster.at(2).replica.engine.isSynchronised).toBe(false);
   });
 });
 
@@ -180,7 +180,7 @@ describe('drift', () => {
     for (let index = 0; index < 200; index++) cluster.at(1).bind(`user${index}`, `sip:user${index}@a`);
     cluster.run(70_000);
     cluster.agreed();
-    expect(cluster.at(2).replica.counters.bucketsDiffering).toBe(0);
+    expect(cluster.at(2).replica.engine.counters.bucketsDiffering).toBe(0);
     cluster.lossPercent = 100;
     cluster.at(1).bind('lost1', 'sip:lost1@a');
     cluster.at(2).bind('lost2', 'sip:lost2@a');
@@ -188,9 +188,9 @@ describe('drift', () => {
     cluster.lossPercent = 0;
     cluster.run(70_000);
     expect(cluster.agreed()).toHaveLength(201);
-    const repaired = [1, 2, 3].map((id) => cluster.at(id).replica.counters.recordsRepaired);
+    const repaired = [1, 2, 3].map((id) => cluster.at(id).replica.engine.counters.recordsRepaired);
     expect(repaired.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(3);
-    expect(cluster.at(2).replica.repairsWaiting).toBe(0);
+    expect(cluster.at(2).replica.engine.repairsWaiting).toBe(0);
   });
 
   it.each([1, 2, 3, 4, 5, 6])('never lasts: random changes, losses, cuts and deaths, seed %i', (seed) => {

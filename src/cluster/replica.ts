@@ -1,45 +1,42 @@
 /**
- * Keeps the location tables of a cluster equal. Changes are told to every peer at once; a node that begins takes a
+ * Keeps a table equal on all nodes of a cluster. Changes are told to every peer at once; a node that begins takes a
  * snapshot, a piece at a time, from a peer that has one; and peers compare fingerprints all the time, because a change
- * may be lost when a queue is full or a link is down. All of it is order-free: the later version wins (binding.ts).
+ * may be lost when a queue is full or a link is down. All of it is order-free: the later version wins.
  * No input or output: the channel is a port, time an argument.
  */
 
-import { type Binding, isAtLeast, nextChange } from '#registrar/binding.ts';
-import { BucketRepair } from '#registrar/bucket-repair.ts';
-import { bucketsCount, type LocationTable } from '#registrar/location-table.ts';
+import { BucketRepair } from '#cluster/bucket-repair.ts';
 import type {
   AskMessage,
   BucketMessage,
   DigestsMessage,
-  LocationRecord,
   ReplicaCodec,
   ReplicaMessage,
-} from '#registrar/replica-message.ts';
-import { Snapshot } from '#registrar/snapshot.ts';
+} from '#cluster/replica-message.ts';
+import type { ReplicatedTable } from '#cluster/replicated-table.ts';
+import { Snapshot } from '#cluster/snapshot.ts';
 
 export interface ReplicaPort {
   livePeers(): readonly number[];
-  broadcast(body: Uint8Array): void;
+  /** `isPatient`: it may wait a moment for company. */
+  broadcast(body: Uint8Array, isPatient: boolean): void;
   /** False when the peer is down or its queue full. */
   send(node: number, body: Uint8Array): boolean;
 }
 
-export interface ReplicaOptions {
+export interface ReplicaOptions<Item> {
   readonly node: number;
-  readonly table: LocationTable;
-  readonly codec: ReplicaCodec;
+  readonly table: ReplicatedTable<Item>;
+  readonly codec: ReplicaCodec<Item>;
   /** Null when the node stands alone. */
   readonly port: ReplicaPort | null;
   /** Unix milliseconds. */
   readonly wall: () => number;
-  /** A version that a peer made was taken. */
-  readonly onTaken: (address: string, binding: Binding) => void;
   /** The snapshot is complete, or nobody has one: what this node knows is what the cluster knows. */
   readonly onSynchronised: (fromPeer: boolean) => void;
 }
 
-/** Compared each second with every peer of a higher number: all buckets in 64 s, at 1 ms of work per 100,000 contacts. */
+/** Compared each second with every peer of a higher number: all buckets in 64 s, at 1 ms of work per 100,000 records. */
 const bucketsOfRound = 16;
 /** The same with a peer whose link was away: all buckets in 8 s. */
 const bucketsOfHurry = 128;
@@ -48,28 +45,27 @@ const settlingMilliseconds = 2000;
 /** A message of shared state; calls' messages overtake it between two of these. */
 const messageBytesMax = 64 * 1024;
 
-export class Replica {
+export class Replica<Item> {
   readonly counters = {
     changesSent: 0,
     changesReceived: 0,
     snapshotRecords: 0,
     bucketsDiffering: 0,
     recordsRepaired: 0,
-    conflicts: 0,
     unreadable: 0,
   };
-  readonly #options: ReplicaOptions;
+  readonly #options: ReplicaOptions<Item>;
   readonly #snapshot: Snapshot;
-  readonly #repair: BucketRepair;
+  readonly #repair: BucketRepair<Item>;
   #nextDigest = 0;
   /** Peers that are compared with in a hurry, and the bucket that comes next. */
   readonly #hurried = new Map<number, number>();
 
-  constructor(options: ReplicaOptions) {
+  constructor(options: ReplicaOptions<Item>) {
     this.#options = options;
     const ask = (node: number, bucket: number, forSnapshot: boolean): boolean =>
       this.#send(node, { kind: 'ask', bucket, forSnapshot });
-    this.#snapshot = new Snapshot({
+    this.#snapshot = new Snapshot(options.table.bucketsCount, {
       livePeers: () => options.port?.livePeers() ?? [],
       ask: (node, bucket) => ask(node, bucket, true),
       onComplete: (fromPeer) => options.onSynchronised(fromPeer),
@@ -90,13 +86,12 @@ export class Replica {
     return this.#repair.waiting;
   }
 
-  /** Stores versions made on this node and tells every peer. */
-  publish(records: readonly LocationRecord[]): void {
-    const { table, wall, port, codec } = this.#options;
-    const taken = records.filter(({ address, binding }) => table.apply(address, binding, wall()));
-    if (taken.length === 0 || port === null) return;
-    this.counters.changesSent += taken.length;
-    port.broadcast(codec.encode({ kind: 'changes', records: taken }));
+  /** Tells every peer of versions made on this node, which its table has taken. */
+  tell(records: readonly Item[], isPatient = false): void {
+    const { port, codec } = this.#options;
+    if (records.length === 0 || port === null) return;
+    this.counters.changesSent += records.length;
+    port.broadcast(codec.encode({ kind: 'changes', records }), isPatient);
   }
 
   /** `now`: ms, monotonic. */
@@ -106,7 +101,7 @@ export class Replica {
       this.counters.unreadable++;
       return;
     }
-    if (message.kind === 'changes') this.#onChanges(message.records);
+    if (message.kind === 'changes') this.#onChanges(from, message.records);
     else if (message.kind === 'ask') this.#onAsk(from, message);
     else if (message.kind === 'bucket') this.#onBucket(from, message, now);
     else this.#onDigests(from, message, now);
@@ -131,6 +126,7 @@ export class Replica {
 
   /** Once a second. */
   tick(now: number): void {
+    const { bucketsCount } = this.#options.table;
     this.#snapshot.tick(now);
     this.#repair.tick(now);
     if (!this.isSynchronised || this.#options.port === null) return;
@@ -147,43 +143,23 @@ export class Replica {
 
   // ── what peers send ───────────────────────────────────────────────────────────────────────────────────────────
 
-  #onChanges(records: readonly LocationRecord[]): void {
+  #onChanges(from: number, records: readonly Item[]): void {
     this.counters.changesReceived += records.length;
-    for (const record of records) this.#take(record);
-  }
-
-  /** True when the version is new here. */
-  #take({ address, binding }: LocationRecord): boolean {
-    const { table, wall, node } = this.#options;
-    const known = table.version(address, binding.key);
-    const isStale = known !== null && isAtLeast(known, binding);
-    if (isStale && known.node === node && isOutOfOrder(known, binding)) {
-      // RFC 3261 10.3 step 7: of one Call-ID the higher CSeq counts. Two nodes took two requests at one time, and ours,
-      // the older request, has the later version: whoever made it puts things right, so it is done once.
-      this.counters.conflicts++;
-      const mended = { ...binding, changed: nextChange(known, wall()), node };
-      this.publish([{ address, binding: mended }]);
-      this.#options.onTaken(address, mended);
-      return true;
-    }
-    if (isStale || !table.apply(address, binding, wall())) return false;
-    this.#options.onTaken(address, binding);
-    return true;
+    for (const record of records) this.#options.table.take(record, from);
   }
 
   #onAsk(from: number, { bucket, forSnapshot }: AskMessage): void {
     const { table, codec } = this.#options;
     const answer = { kind: 'bucket', bucket, forSnapshot, isSynchronised: this.isSynchronised } as const;
     if (forSnapshot && !this.isSynchronised) {
-      this.#send(from, { ...answer, next: bucketsCount, records: [] });
+      this.#send(from, { ...answer, next: table.bucketsCount, records: [] });
       return;
     }
-    let records: LocationRecord[] = [];
+    let records: Item[] = [];
     let bytes = 0;
     let next = bucket;
     do {
-      table.visit(next, (address, binding) => {
-        const record = { address, binding };
+      table.visit(next, (record) => {
         const size = codec.size(record);
         if (bytes + size > messageBytesMax && records.length > 0) {
           this.#send(from, { ...answer, next: null, records });
@@ -194,17 +170,17 @@ export class Replica {
         bytes += size;
       });
       next++;
-    } while (forSnapshot && next < bucketsCount && bytes < messageBytesMax / 2);
+    } while (forSnapshot && next < table.bucketsCount && bytes < messageBytesMax / 2);
     this.#send(from, { ...answer, next, records });
   }
 
-  #onBucket(from: number, message: BucketMessage, now: number): void {
+  #onBucket(from: number, message: BucketMessage<Item>, now: number): void {
     const { bucket, forSnapshot, records, next } = message;
     const isExpected = forSnapshot
       ? this.#snapshot.expects(from, bucket)
       : this.#repair.expects(from, bucket);
     let taken = 0;
-    for (const record of records) if (this.#take(record)) taken++;
+    for (const record of records) if (this.#options.table.take(record, from)) taken++;
     if (forSnapshot) this.counters.snapshotRecords += taken;
     else this.counters.recordsRepaired += taken;
     if (!isExpected) return;
@@ -227,13 +203,13 @@ export class Replica {
 
   // ── what we send ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  #send(node: number, message: ReplicaMessage): boolean {
+  #send(node: number, message: ReplicaMessage<Item>): boolean {
     return this.#options.port?.send(node, this.#options.codec.encode(message)) ?? false;
   }
 
   /** In messages of bounded size. */
-  #sendRecords(node: number, records: readonly LocationRecord[]): void {
-    let part: LocationRecord[] = [];
+  #sendRecords(node: number, records: readonly Item[]): void {
+    let part: Item[] = [];
     let bytes = 0;
     for (const record of records) {
       part.push(record);
@@ -256,8 +232,4 @@ export class Replica {
     const digests = Array.from({ length: count }, (_, index) => table.digest(first + index, window));
     for (const node of nodes) this.#send(node, { kind: 'digests', first, ...window, digests });
   }
-}
-
-function isOutOfOrder(known: Binding, other: Binding): boolean {
-  return known.callId === other.callId && known.cseq < other.cseq;
 }

@@ -4,8 +4,7 @@
  * When the donor dies, the next one goes on at the same place.
  */
 
-import { bucketsCount } from '#registrar/location-table.ts';
-import type { BucketMessage } from '#registrar/replica-message.ts';
+import type { BucketMessage } from '#cluster/replica-message.ts';
 
 export interface SnapshotPort {
   livePeers(): readonly number[];
@@ -20,6 +19,7 @@ const donorMilliseconds = 2000;
 const pieceMilliseconds = 2000;
 
 export class Snapshot {
+  readonly #bucketsCount: number;
   readonly #port: SnapshotPort;
   readonly #refused = new Set<number>();
   #isComplete = false;
@@ -28,7 +28,8 @@ export class Snapshot {
   #askedAt = 0;
   #begun: number | null = null;
 
-  constructor(port: SnapshotPort) {
+  constructor(bucketsCount: number, port: SnapshotPort) {
+    this.#bucketsCount = bucketsCount;
     this.#port = port;
   }
 
@@ -57,7 +58,7 @@ export class Snapshot {
   }
 
   /** A part of the piece that was asked for. */
-  onPart(message: BucketMessage, now: number): void {
+  onPart(message: BucketMessage<unknown>, now: number): void {
     this.#askedAt = now;
     if (!message.isSynchronised) {
       this.#refused.add(this.#donor!);
@@ -66,7 +67,7 @@ export class Snapshot {
     }
     if (message.next === null) return;
     this.#next = message.next;
-    if (this.#next >= bucketsCount) this.finish(true);
+    if (this.#next >= this.#bucketsCount) this.finish(true);
     else this.#ask(this.#donor!, now);
   }
 

@@ -3,13 +3,11 @@
  * two, and send back those of ours that the peer lacks.
  */
 
-import { type Binding, isAtLeast } from '#registrar/binding.ts';
-import type { LocationTable } from '#registrar/location-table.ts';
-import type { LocationRecord } from '#registrar/replica-message.ts';
+import type { ReplicatedTable } from '#cluster/replicated-table.ts';
 
-export interface RepairPort {
+export interface RepairPort<Item> {
   ask(node: number, bucket: number): boolean;
-  push(node: number, records: readonly LocationRecord[]): void;
+  push(node: number, records: readonly Item[]): void;
 }
 
 interface Place {
@@ -20,16 +18,16 @@ interface Place {
 /** Without an answer for so long, the next comparison finds the bucket again. */
 const answerMilliseconds = 2000;
 
-export class BucketRepair {
-  readonly #table: LocationTable;
-  readonly #port: RepairPort;
+export class BucketRepair<Item> {
+  readonly #table: ReplicatedTable<Item>;
+  readonly #port: RepairPort<Item>;
   /** At most every bucket once per peer. */
   readonly #waiting = new Map<string, Place>();
   #current: Place | null = null;
   #askedAt = 0;
-  #theirs = new Map<string, Binding>();
+  #theirs = new Map<string, Item>();
 
-  constructor(table: LocationTable, port: RepairPort) {
+  constructor(table: ReplicatedTable<Item>, port: RepairPort<Item>) {
     this.#table = table;
     this.#port = port;
   }
@@ -52,18 +50,18 @@ export class BucketRepair {
     return this.#current?.node === from && this.#current.bucket === bucket;
   }
 
-  onPart(records: readonly LocationRecord[]): void {
-    for (const { address, binding } of records) this.#theirs.set(`${address}\0${binding.key}`, binding);
+  onPart(records: readonly Item[]): void {
+    for (const record of records) this.#theirs.set(this.#table.keyOf(record), record);
   }
 
   /** The last part is here. Returns how many versions the peer lacked. */
   finish(wall: number, now: number): number {
     const { node, bucket } = this.#current!;
-    const lacking: LocationRecord[] = [];
-    this.#table.visit(bucket, (address, binding) => {
-      const theirs = this.#theirs.get(`${address}\0${binding.key}`);
-      if (theirs !== undefined && isAtLeast(theirs, binding)) return;
-      if (binding.expires > wall) lacking.push({ address, binding });
+    const lacking: Item[] = [];
+    this.#table.visit(bucket, (record) => {
+      const theirs = this.#theirs.get(this.#table.keyOf(record));
+      if (theirs !== undefined && this.#table.isAtLeast(theirs, record)) return;
+      if (this.#table.isCurrent(record, wall)) lacking.push(record);
     });
     if (lacking.length > 0) this.#port.push(node, lacking);
     this.#begin(now);
