@@ -35,21 +35,30 @@ export class LabDatabase {
       setup,
       "CREATE USER 'opensips'@'%' IDENTIFIED BY 'lab';\nGRANT ALL ON *.* TO 'opensips'@'%';\n",
     );
+    await this.#launch([`--init-file=${setup}`]);
+    await this.#network.run('node1', [...anyviaCommand, 'db', 'create', '--db', databaseUrl]);
+    await this.setMembers(this.#network.nodes);
+  }
+
+  /** After {@link stop}: the same data again. */
+  startAgain(): Promise<void> {
+    return this.#launch([]);
+  }
+
+  async #launch(parameters: readonly string[]): Promise<void> {
     this.#server = this.#network.start('database', 'mariadb', [
       'mariadbd',
       '--no-defaults',
       '--user=root',
-      `--datadir=${data}`,
+      `--datadir=${this.#network.file('mariadb')}`,
       `--socket=${this.#socket}`,
       `--bind-address=${databaseAddress}`,
       '--skip-name-resolve',
-      `--init-file=${setup}`,
+      ...parameters,
       '--innodb-buffer-pool-size=16M',
       '--innodb-log-file-size=8M',
     ]);
     await this.#untilReady();
-    await this.#network.run('node1', [...anyviaCommand, 'db', 'create', '--db', databaseUrl]);
-    await this.setMembers(this.#network.nodes);
   }
 
   /** The rows of `clusterer`: these nodes and no others. */

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BalanceMode, Balancer } from './balancer.ts';
 import { LabDatabase } from './database.ts';
-import { LabNetwork } from './network.ts';
+import { LabNetwork, nodeAddress } from './network.ts';
 import { LabNode, type ProgramOptions } from './program.ts';
 import { LabRouting } from './routing.ts';
 
@@ -89,11 +89,22 @@ export class Lab {
   /** Cuts the LAN between two nodes, in both directions; `null` heals all cuts. */
   async cut(pair: readonly [number, number] | null): Promise<void> {
     for (const number of pair ?? this.network.nodes) {
-      const others = pair === null ? [] : pair.filter((other) => other !== number);
-      const rules = others.map((other) => `ip saddr 10.10.0.${other} drop`).join('\n');
-      const table = `table ip cut {}\nflush table ip cut\ntable ip cut {\nchain input {\ntype filter hook input priority 0;\n${rules}\n}\n}\n`;
-      await this.network.run(`node${number}`, ['nft', '-f', '-'], table);
+      await this.#dropFrom(number, pair === null ? [] : pair.filter((other) => other !== number));
     }
+  }
+
+  /** Cuts all links of a node to its peers. */
+  async isolate(node: number): Promise<void> {
+    const peers = this.network.nodes.filter((other) => other !== node);
+    await this.#dropFrom(node, peers);
+    for (const peer of peers) await this.#dropFrom(peer, [node]);
+  }
+
+  /** What `node` gets from these others is dropped, and nothing else. */
+  async #dropFrom(node: number, others: readonly number[]): Promise<void> {
+    const rules = others.map((other) => `ip saddr ${nodeAddress(other)} drop`).join('\n');
+    const table = `table ip cut {}\nflush table ip cut\ntable ip cut {\nchain input {\ntype filter hook input priority 0;\n${rules}\n}\n}\n`;
+    await this.network.run(`node${node}`, ['nft', '-f', '-'], table);
   }
 
   close(): Promise<void> {

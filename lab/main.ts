@@ -7,6 +7,7 @@ import { Command, Option } from 'commander';
 import { type BalanceMode, balanceModes } from './balancer.ts';
 import { runBadInput } from './experiments/bad-input.ts';
 import { type CallLoad, runCalls } from './experiments/calls.ts';
+import { runChaos } from './experiments/chaos.ts';
 import { runKill } from './experiments/kill.ts';
 import { runLinkCut } from './experiments/link-cut.ts';
 import { runLoss } from './experiments/loss.ts';
@@ -145,6 +146,15 @@ labCommand('rolling', 'every node stopped and started again, one after the other
   .option('--rate <number>', 'calls per second', Number, 50)
   .action(async (options) => {
     await experiment(readLabOptions(options), (lab) => runRolling(lab, options.rate));
+  });
+
+labCommand('chaos', 'minutes of random faults under load, one at a time, from a seed')
+  .option('--fault-seed <number>', 'repeats a run', Number, 1)
+  .option('--seconds <number>', 'how long faults come', Number, 600)
+  .option('--rate <number>', 'calls per second', Number, 50)
+  .action(async (options) => {
+    const run = { seed: options.faultSeed, seconds: options.seconds, rate: options.rate };
+    await experiment(readLabOptions(options), (lab) => runChaos(lab, run));
   });
 
 labCommand('link-cut', 'the link between two nodes cut, calls of every kind')

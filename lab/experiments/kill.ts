@@ -6,8 +6,9 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatTable } from '#cli/table.ts';
+import { type CallTrace, showFailures, traceCalls } from '../call-trace.ts';
 import { type Lab, say } from '../lab.ts';
-import { Capture, type Packet, titleOf } from '../packets.ts';
+import { Capture } from '../packets.ts';
 import { finishCallee, startCallee, startCaller } from '../sipp.ts';
 
 const loadSeconds = 20;
@@ -31,15 +32,6 @@ const faults = {
   stop: { name: 'SIGSTOP', downMillisecondsMax: 4500, takeoverMillisecondsMax: 6500, routeAfter: 1000 },
 } as const satisfies Record<string, Fault>;
 export type FaultName = keyof typeof faults;
-
-/** What became of one call, as the caller's port of the router saw it. */
-interface CallTrace {
-  readonly inviteAt: number;
-  answeredAt: number;
-  byeAt: number;
-  /** The 200 to the BYE. */
-  endedAt: number;
-}
 
 interface Deaths {
   readonly victim: number;
@@ -68,7 +60,7 @@ export async function runKill(lab: Lab, run: FaultRun): Promise<string[]> {
 }
 
 async function runRound(lab: Lab, { fault, rate }: FaultRun, victim: number): Promise<string[]> {
-  const capture = await Capture.start(lab.network, 'caller');
+  const capture = await Capture.start(lab.network, 'lan0');
   const callee = startCallee(lab.network, 'callee-slow');
   await sleep(300);
   const calls = rate * loadSeconds;
@@ -82,7 +74,13 @@ async function runRound(lab: Lab, { fault, rate }: FaultRun, victim: number): Pr
   await caller.process.ended;
   const packets = await capture.stop();
   await finishCallee(callee, 0);
-  return report(traceCalls(packets), faults[fault], deaths, calls);
+  const traces = traceCalls(packets);
+  const broken = report(traces, faults[fault], deaths, calls);
+  showFailures(
+    packets,
+    traces.filter((call) => call.endedAt === 0).map((call) => call.callId),
+  );
+  return broken;
 }
 
 /** Lets the node fail, and takes its route back as a health check would. */
@@ -126,23 +124,6 @@ async function watchFor(logFile: string, offset: number, pattern: RegExp): Promi
     await sleep(10);
   }
   return Number.NaN;
-}
-
-function traceCalls(packets: readonly Packet[]): CallTrace[] {
-  const calls = new Map<string, CallTrace>();
-  for (const packet of packets) {
-    const title = titleOf(packet);
-    const call = calls.get(packet.callId);
-    if (call === undefined) {
-      const begun = { inviteAt: packet.epochSeconds, answeredAt: 0, byeAt: 0, endedAt: 0 };
-      if (packet.from === 'caller' && title === 'INVITE') calls.set(packet.callId, begun);
-    } else if (title === 'BYE') call.byeAt ||= packet.epochSeconds;
-    else if (title.startsWith('200') && packet.to === 'caller') {
-      if (packet.cseq.endsWith('INVITE')) call.answeredAt ||= packet.epochSeconds;
-      else call.endedAt ||= packet.epochSeconds;
-    }
-  }
-  return [...calls.values()];
 }
 
 /** Answered a while before, and not yet being ended. */

@@ -4,7 +4,9 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { showFailures } from '../call-trace.ts';
 import { type Lab, say } from '../lab.ts';
+import { Capture } from '../packets.ts';
 import { startCallee, startCaller } from '../sipp.ts';
 
 /** The load goes on for longer than three drains, each of some 35 s, and is then cut. */
@@ -12,6 +14,7 @@ const loadSecondsMax = 240;
 const exitMillisecondsMax = 90_000;
 
 export async function runRolling(lab: Lab, rate: number): Promise<string[]> {
+  const capture = await Capture.start(lab.network, 'lan0');
   const callee = startCallee(lab.network, 'callee-slow');
   await sleep(300);
   const caller = startCaller(lab.network, { scenario: 'caller-hold', calls: rate * loadSecondsMax, rate });
@@ -22,6 +25,7 @@ export async function runRolling(lab: Lab, rate: number): Promise<string[]> {
   // SIGUSR1: sipp begins no more calls, and ends when those that go on are over.
   caller.process.signal('SIGUSR1');
   await caller.process.ended;
+  const packets = await capture.stop();
   const counters = caller.counters();
   await callee.process.stop('SIGTERM', 2000);
   const { calls, successful, failed, retransmissions } = counters;
@@ -29,7 +33,10 @@ export async function runRolling(lab: Lab, rate: number): Promise<string[]> {
   say(
     `${calls} calls, ${successful} successful, ${failed} failed, ${retransmissions} retransmissions of the caller`,
   );
-  return failed > 0 ? [`${failed} of ${calls} calls failed`, caller.complaints()] : [];
+  if (failed === 0) return [];
+  const complaints = caller.complaints();
+  showFailures(packets, /Call-Id '([^']+)'/.exec(complaints)?.slice(1) ?? []);
+  return [`${failed} of ${calls} calls failed`, complaints];
 }
 
 /** Seconds that the drain took. */

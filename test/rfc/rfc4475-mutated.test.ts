@@ -12,10 +12,10 @@ import { parseMessage } from '#sip/message.ts';
 import { buildResponse } from '#sip/response.ts';
 import { isFailure } from '#util/failure.ts';
 import type { LocalSocket } from '#util/socket-address.ts';
-import { SeededRandom } from '../scenario/cluster-network.ts';
 import { fixture, fixtureNames } from '../support/fixture.ts';
 import { mutate } from '../support/mutation.ts';
 import { NodeHarness, type SentDatagram } from '../support/node-harness.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 
 const seeds = env.MUTATION_SEED === undefined ? [1, 2, 3] : [Number(env.MUTATION_SEED)];
 /** Messages per seed and round. */

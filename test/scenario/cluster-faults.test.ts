@@ -5,7 +5,7 @@
 
 import { env } from 'node:process';
 import { describe, expect, it } from 'vitest';
-import { SeededRandom } from './cluster-network.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { ClusterSimulation, datagram } from './cluster-simulation.ts';
 
 const size = 5;

@@ -4,7 +4,8 @@
  * Whatever happens, happens in `run`, in an order that the seed alone decides.
  */
 
-import { ClusterNetwork, SeededRandom } from '../scenario/cluster-network.ts';
+import { ClusterNetwork } from '../scenario/cluster-network.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 
 export const anycastAddress = '198.51.100.1';
 export const anycastPort = 5060;

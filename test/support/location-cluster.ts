@@ -7,25 +7,9 @@ import { LocationReplica } from '#modules/usrloc/location-replica.ts';
 import { type Binding, bindingId, nextChange, removalOf } from '#registrar/binding.ts';
 import { LocationTable } from '#registrar/location-table.ts';
 import { TextPool } from '#util/text-pool.ts';
+import { SeededRandom } from './seeded-random.ts';
 
 const start = 1_800_000_000_000;
-
-export class Random {
-  #state: number;
-
-  constructor(seed: number) {
-    this.#state = seed >>> 0;
-  }
-
-  /** From 0 to `count` - 1 (mulberry32). */
-  below(count: number): number {
-    this.#state = (this.#state + 0x6d2b_79f5) >>> 0;
-    let mixed = this.#state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % count;
-  }
-}
 
 interface Message {
   readonly due: number;
@@ -125,7 +109,7 @@ export class LocationNode {
 
 export class LocationCluster {
   readonly nodes = new Map<number, LocationNode>();
-  readonly random: Random;
+  readonly random: SeededRandom;
   now = 0;
   /** Of 100 messages so many are lost, as by a full queue. */
   lossPercent = 0;
@@ -135,7 +119,7 @@ export class LocationCluster {
   #lastTick = 0;
 
   constructor(seed = 1) {
-    this.random = new Random(seed);
+    this.random = new SeededRandom(seed);
   }
 
   /** Nodes 1 to `size`, synchronised and empty. */

@@ -1,6 +1,6 @@
 /** Changes to a message as a broken phone, a broken network or an attacker makes them, reproducible by seed. */
 
-import type { SeededRandom } from '../scenario/cluster-network.ts';
+import type { SeededRandom } from './seeded-random.ts';
 
 /** What parsers stumble over. */
 const separators = [

@@ -8,9 +8,9 @@ import { ParseFailure } from '#sip/parse-failure.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { parseVia } from '#sip/via.ts';
 import { isFailure } from '#util/failure.ts';
-import { SeededRandom } from '../../scenario/cluster-network.ts';
 import { fixture, fixtureNames } from '../../support/fixture.ts';
 import { mutate } from '../../support/mutation.ts';
+import { SeededRandom } from '../../support/seeded-random.ts';
 import { sipMessage } from '../../support/sip-generator.ts';
 
 function read(text: string): SipMessage {
