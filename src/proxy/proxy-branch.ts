@@ -69,6 +69,8 @@ export class ProxyBranch implements TimerTarget, ClientUser {
   timedOut = false;
   /** Timer C, or the wait for the answer to a CANCEL. */
   timer: Timer | null = null;
+  /** A peer may have adopted the transaction while this process stood still. */
+  readonly isPatient = true;
   readonly #owner: BranchOwner;
 
   constructor(index: number, { requestUri, flow, tag, minor = false }: BranchTarget, owner: BranchOwner) {

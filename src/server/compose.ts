@@ -117,7 +117,7 @@ export class AnyviaNode {
     this.#ports = ports;
     this.#sockets = configuration.sockets;
     this.started = ports.clock.monotonic();
-    this.#freezes = new FreezeWatch(this.started);
+    this.#freezes = new FreezeWatch(this.started, () => this.cluster?.livePeers() ?? []);
     this.statistics.gauge('core', 'freezes', () => this.#freezes.freezes);
     for (const socket of configuration.sockets) {
       this.#socketByName.set(socketName(socket), socket);
@@ -158,7 +158,13 @@ export class AnyviaNode {
     const now = this.#ports.clock.monotonic();
     this.cluster?.start(now);
     // A node alone may well be idle for long.
-    if (this.cluster !== null) this.#ports.every(freezeWatchMilliseconds, (at) => this.#freezes.touch(at));
+    if (this.cluster !== null) {
+      this.#ports.every(freezeWatchMilliseconds, (at) => this.#freezes.touch(at));
+      this.#ports.timers.patience = (at) => {
+        this.#freezes.touch(at);
+        return this.#freezes.catchUpMilliseconds(at);
+      };
+    }
     if (this.#script.has('startup', ''))
       void this.#script.run('startup', '', timerContext('startup', this.#sockets[0]!));
     for (const timer of this.#script.timers) {
@@ -358,7 +364,7 @@ export class AnyviaNode {
       log: this.#ports.log,
       statistics: this.statistics,
       hooks: host.hooks,
-      isCatchingUp: (now) => this.#freezes.isCatchingUp(now),
+      isCatchingUp: (now) => this.#freezes.catchUpMilliseconds(now) > 0,
       monotonic: () => this.#ports.clock.monotonic(),
       hasErrorRoute: this.#script.has('error', ''),
       runErrorRoute: (context) => void this.#script.run('error', '', context),

@@ -12,8 +12,10 @@ import type { TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 const pauseMilliseconds = 50;
 /** The time in which peers agree on a lost link (0.3 s), and some more. */
 const heldMillisecondsMax = 500;
-/** Some 2 MB of datagrams. */
-const heldMax = 2000;
+/** After a standstill: as long as that is waited for at most (freeze-watch.ts), and some more. */
+const lateMillisecondsMax = 2500;
+/** Some 10 MB of datagrams: a full receive queue after a standstill. */
+const heldMax = 10_000;
 
 export class HeldArrivals implements TimerTarget {
   readonly #timers: TimerQueue;
@@ -33,7 +35,8 @@ export class HeldArrivals implements TimerTarget {
   /** It is received again a little later; dropped when it has waited for too long, or too many do. */
   hold(now: number, arrival: Arrival): void {
     const heldSince = arrival.heldSince ?? now;
-    if (this.#held.length >= heldMax || now - heldSince >= heldMillisecondsMax) {
+    const millisecondsMax = arrival.isLate === true ? lateMillisecondsMax : heldMillisecondsMax;
+    if (this.#held.length >= heldMax || now - heldSince >= millisecondsMax) {
       this.#dropped.value++;
       return;
     }

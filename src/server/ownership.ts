@@ -111,7 +111,8 @@ export class Ownership implements TransactionClaims {
   /** A response to a branch that this node does not have any more, because a peer took it for dead and adopted it. */
   relayToHeir(now: number, response: SipMessage, arrival: Arrival): boolean {
     const heir = this.takeover?.heir ?? 0;
-    if (heir === 0 || heir === arrival.receivedBy) return false;
+    // The heir itself may have handed it over before it knew that it would be the heir.
+    if (heir === 0) return false;
     return this.#forward(now, heir, 'reply', { ...arrival, request: response });
   }
 

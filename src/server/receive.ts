@@ -41,7 +41,7 @@ export interface ReceiverParts {
   readonly log: Logger;
   readonly statistics: Statistics;
   readonly hooks: Hooks;
-  /** What arrives may have waited in the socket for longer than its sender did. */
+  /** This process stood still, and does not know yet what its peers made of that. */
   isCatchingUp(now: number): boolean;
   readonly monotonic: () => number;
   /** The script has an `error_route`: it decides what becomes of requests that cannot be read. */
@@ -68,6 +68,8 @@ export interface Arrival {
   readonly receivedBy: number;
   /** When it was first kept back, ms; absent: it was not. */
   readonly heldSince?: number;
+  /** It waited while this process stood still. */
+  readonly isLate?: boolean;
 }
 
 export class Receiver {
@@ -113,6 +115,11 @@ export class Receiver {
 
   #dispatch(now: number, arrival: Arrival): void {
     const { bytes } = arrival;
+    const { ownership } = this.#parts;
+    if (ownership !== null && this.#parts.isCatchingUp(now)) {
+      ownership.held.hold(now, { ...arrival, isLate: true });
+      return;
+    }
     if (isKeepAlive(bytes)) {
       const answer = keepAliveAnswer(bytes, arrival.source);
       if (answer !== null && arrival.receivedBy === 0) this.#parts.send(answer, arrival.source);
@@ -199,7 +206,7 @@ export class Receiver {
   /** Nobody owns it: it is new, or it is a CANCEL or an ACK of nothing we know. */
   #unowned(request: SipMessage, arrival: Arrival): void {
     const { ownership } = this.#parts;
-    if (arrival.receivedBy === 0 && this.#parts.isCatchingUp(this.#parts.monotonic())) {
+    if (arrival.receivedBy === 0 && arrival.isLate === true) {
       this.#stale.value++;
       return;
     }

@@ -29,6 +29,8 @@ export class TransactionTimers implements TimerTarget {
   #interval = 0;
   /** How often the retransmission timer has fired. */
   repetition = 0;
+  /** A peer may have adopted the transaction while this process stood still. */
+  readonly isPatient = true;
 
   constructor(
     table: TransactionTable,

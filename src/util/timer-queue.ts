@@ -9,6 +9,8 @@ import { assert } from '#util/assert.ts';
 export interface TimerTarget {
   /** Called once when the timer is due. `kind` is the number given to `start`; `now` in ms, monotonic. */
   onTimer(kind: number, now: number): void;
+  /** True: after a standstill of the process it waits until what happened meanwhile is known. */
+  readonly isPatient?: boolean;
 }
 
 /** Distinct durations in use at once. A script may name its own time-outs; a leak of durations is a bug. */
@@ -22,7 +24,7 @@ const latenessMilliseconds = 100;
 export class Timer {
   readonly target: TimerTarget;
   readonly kind: number;
-  readonly due: number;
+  /** @internal */ due: number;
   /** @internal */ list: TimerList | null = null;
   /** @internal */ previous: Timer | null = null;
   /** @internal */ next: Timer | null = null;
@@ -46,6 +48,8 @@ class TimerList {
 
 export class TimerQueue {
   readonly #lists = new Map<number, TimerList>();
+  /** How long patient targets have to wait, ms; 0 = they need not. */
+  patience: ((now: number) => number) | null = null;
   #running = 0;
 
   /** How many timers are running. */
@@ -56,6 +60,12 @@ export class TimerQueue {
   /** Starts a timer that is due `delay` ms after `now`. */
   start(now: number, delay: number, target: TimerTarget, kind: number): Timer {
     assert(delay >= 0, `a timer of ${delay} ms`);
+    const timer = new Timer(target, kind, now + delay);
+    this.#append(timer, delay);
+    return timer;
+  }
+
+  #append(timer: Timer, delay: number): void {
     let list = this.#lists.get(delay);
     if (list === undefined) {
       this.#dropEmptyLists();
@@ -63,14 +73,12 @@ export class TimerQueue {
       list = new TimerList();
       this.#lists.set(delay, list);
     }
-    const timer = new Timer(target, kind, now + delay);
     timer.list = list;
     timer.previous = list.last;
     if (list.last === null) list.first = timer;
     else list.last.next = timer;
     list.last = timer;
     this.#running++;
-    return timer;
   }
 
   /** Stops the timer; stopping one that fired or was stopped before does nothing. */
@@ -112,6 +120,7 @@ export class TimerQueue {
 
   /** Fires everything due at `now`, earliest first. Timers started by a firing one are honoured too. */
   advance(now: number): void {
+    const wait = this.patience?.(now) ?? 0;
     for (;;) {
       let earliest: Timer | null = null;
       for (const list of this.#lists.values()) {
@@ -122,6 +131,11 @@ export class TimerQueue {
       }
       if (earliest === null) return;
       this.stop(earliest);
+      if (wait > 0 && earliest.target.isPatient === true) {
+        earliest.due = now + wait;
+        this.#append(earliest, wait);
+        continue;
+      }
       earliest.target.onTimer(earliest.kind, now);
     }
   }

@@ -93,14 +93,34 @@ describe('the lateness of the event loop', () => {
     expect(lateness.isLagging).toBe(false);
   });
 
-  it('of a frozen process makes what its sockets held stale', () => {
-    const watch = new FreezeWatch(0);
+  it('of a frozen process lets everything wait for a moment', () => {
+    const watch = new FreezeWatch(0, () => [2, 3]);
     watch.touch(500);
-    expect(watch.isCatchingUp(501)).toBe(false);
+    expect(watch.catchUpMilliseconds(501)).toBe(0);
     watch.touch(5000);
-    expect(watch.isCatchingUp(5001)).toBe(true);
-    expect(watch.isCatchingUp(5200)).toBe(false);
+    expect(watch.catchUpMilliseconds(5001)).toBe(149);
+    expect(watch.catchUpMilliseconds(5200)).toBe(0);
     expect(watch.freezes).toBe(1);
+  });
+
+  it('of a frozen process lets everything wait until the peers are reached again, within bounds', () => {
+    let live = [2, 3];
+    const watch = new FreezeWatch(0, () => live);
+    watch.touch(5000);
+    live = [3];
+    expect(watch.catchUpMilliseconds(5140)).toBe(150);
+    expect(watch.catchUpMilliseconds(5280)).toBe(150);
+    live = [2, 3];
+    expect(watch.catchUpMilliseconds(5300)).toBe(130);
+    expect(watch.catchUpMilliseconds(5430)).toBe(0);
+    // A peer that goes down later is another matter.
+    live = [];
+    expect(watch.catchUpMilliseconds(5440)).toBe(0);
+    live = [3];
+    watch.touch(9000);
+    live = [];
+    for (let now = 9100; now < 11_000; now += 100) expect(watch.catchUpMilliseconds(now)).toBeGreaterThan(0);
+    expect(watch.catchUpMilliseconds(11_000)).toBe(0);
   });
 });
 

@@ -1,6 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import { TimerQueue } from '#util/timer-queue.ts';
 
+describe('after a standstill', () => {
+  it('patient targets wait, others do not', () => {
+    const queue = new TimerQueue();
+    const fired: string[] = [];
+    const patient = {
+      isPatient: true,
+      onTimer: (_kind: number, now: number) => fired.push(`patient ${now}`),
+    };
+    queue.start(0, 500, patient, 0);
+    const stopped = queue.start(0, 600, patient, 0);
+    queue.start(0, 500, { onTimer: (_kind, now) => fired.push(`other ${now}`) }, 0);
+    let wait = 150;
+    queue.patience = () => wait;
+    queue.advance(5000);
+    expect(fired).toEqual(['other 5000']);
+    expect(queue.nextDue()).toBe(5150);
+    queue.stop(stopped);
+    wait = 0;
+    queue.advance(5150);
+    expect(fired).toEqual(['other 5000', 'patient 5150']);
+    expect(queue.size).toBe(0);
+  });
+});
+
 describe('when to wake up', () => {
   it('is a fiftieth of the duration late, and a tenth of a second at most', () => {
     const queue = new TimerQueue();
