@@ -116,6 +116,17 @@ export class Ownership implements TransactionClaims {
     return this.#forward(now, heir, 'reply', { ...arrival, request: response });
   }
 
+  /**
+   * A request that was late because this node stood still, and for which it has no transaction: a CANCEL or an ACK may
+   * belong to what a peer adopted meanwhile. False: nobody is known to want it.
+   */
+  relayLateRequest(now: number, request: SipMessage, arrival: Arrival): boolean {
+    const heir = this.takeover?.heir ?? 0;
+    const kind = kindOf(request);
+    if (heir === 0 || kind === 'request') return false;
+    return this.#forward(now, heir, kind, { ...arrival, request });
+  }
+
   /** Is the request's transaction one that this node adopts, but cannot yet? Then it is kept back. */
   awaitsTakeover(now: number, request: SipMessage, arrival: Arrival): boolean {
     const { takeover } = this;

@@ -206,8 +206,9 @@ export class Receiver {
   /** Nobody owns it: it is new, or it is a CANCEL or an ACK of nothing we know. */
   #unowned(request: SipMessage, arrival: Arrival): void {
     const { ownership } = this.#parts;
-    if (arrival.receivedBy === 0 && arrival.isLate === true) {
-      this.#stale.value++;
+    if (arrival.isLate === true) {
+      if (ownership?.relayLateRequest(this.#parts.monotonic(), request, arrival) !== true)
+        this.#stale.value++;
       return;
     }
     const anycast = ownership !== null && arrival.source.socket.anycast;
