@@ -237,7 +237,10 @@ export class ClusterNode implements TimerTarget {
 
   /** Is there a member whose link was lost so lately that it may be alive? */
   isAnyoneUnsure(now: number): boolean {
-    return this.#peers.all.some((peer) => peer.member.enabled && !peer.isReached && now < peer.relayFrom);
+    return this.#peers.all.some(
+      (peer) =>
+        peer.member.enabled && !peer.isReached && (now < peer.relayFrom || this.#peers.isUnseen(peer, now)),
+    );
   }
 
   /** Whether that life of the node goes on, as far as anybody can know now. This node's own former lives are over. */
@@ -246,7 +249,8 @@ export class ClusterNode implements TimerTarget {
     const peer = this.#peers.get(node);
     if (peer === null || !peer.member.enabled) return 'over';
     if (peer.isReached) return peer.incarnation === incarnation ? 'here' : 'over';
-    return now < peer.relayFrom ? 'unsure' : 'over';
+    if (now < peer.relayFrom) return 'unsure';
+    return this.#peers.isUnseen(peer, now) ? 'unseen' : 'over';
   }
 
   /** `isPatient`: it may wait for company as long as claims may. */

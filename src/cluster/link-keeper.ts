@@ -154,6 +154,7 @@ export class LinkKeeper implements ConnectionUser {
     if (peer.missed < Math.max(1, peer.member.pingRetries)) return false;
     const silence = Math.round((peer.missed * this.#settings.heartbeat) / 1000);
     this.drop(peer, `${peer.missed} heartbeats missed (${silence} s)`);
+    peer.fellSilent = true;
     // The others count the same heartbeats, up to one later.
     this.#holdRelay(peer, now, this.#settings.heartbeat + this.#settings.relaySettle);
     this.keep(peer, now);

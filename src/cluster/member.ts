@@ -39,8 +39,13 @@ const pingRetriesDefault = 3;
 /** What the table's column holds. */
 const nodeIdMax = 2_147_483_647;
 
-/** `bin:HOST[:PORT]` or `bins:…`, IPv6 in brackets. Failure: CLUSTER_URL_INVALID. */
+/**
+ * `bin:HOST[:PORT]` or `bins:…`, IPv6 in brackets; without a port also bare, unless its last group reads like one.
+ * Failure: CLUSTER_URL_INVALID.
+ */
 export function parseBinUrl(url: string): BinAddress | Failure {
+  const bare = /^(?:(bins?):(?:\/\/)?)?([0-9a-f:]*:[0-9a-f:]*:[0-9a-f.:]*)$/i.exec(url.trim());
+  if (bare !== null && isIPv6(bare[2]!)) return bareAddress(url, bare[1] ?? '', bare[2]!);
   const parts = /^(?:(bins?):(?:\/\/)?)?(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/i.exec(
     url.trim(),
   );
@@ -50,6 +55,21 @@ export function parseBinUrl(url: string): BinAddress | Failure {
     return new Failure('CLUSTER_URL_INVALID', `"${url}" is no link address: expected bin:HOST:PORT`);
   }
   return { address: parts[2] ?? parts[3]!, port, secure };
+}
+
+function isIPv6(text: string): boolean {
+  return URL.canParse(`http://[${text}]`);
+}
+
+/** `2001:db8::2:5566` is an address as it stands, and most likely not the one that is meant. */
+function bareAddress(url: string, scheme: string, address: string): BinAddress | Failure {
+  const [, host, port] = /^(.*):(\d{4,5})$/.exec(address) ?? [];
+  if (host !== undefined && isIPv6(host)) {
+    const wanted = `${scheme === '' ? 'bin' : scheme}:[${host}]:${port}`;
+    return new Failure('CLUSTER_URL_INVALID', `"${url}" can be read in two ways: write ${wanted}`);
+  }
+  const secure = scheme.toLowerCase() === 'bins';
+  return { address, port: secure ? binsPort : binPort, secure };
 }
 
 /**

@@ -2,6 +2,9 @@
  * All other members, and by which way each is reached: its own link, else one hop through a live peer that has a link
  * to it. A way that breaks loses what was under way on it, so users see the node go down and come up again even when
  * another way takes over at once: that is their sign to compare their state.
+ *
+ * A node that fell silent is dead for those who are the larger part, or half, of the nodes that were there; a smaller
+ * part has not seen a death, it has been cut off (`unseen`), and must not act as if it were alone in the world.
  */
 
 import type { Connection } from '#cluster/connection.ts';
@@ -13,6 +16,9 @@ export interface PeerTableUser {
   onReached(peer: Peer, now: number): void;
   onUnreached(peer: Peer, now: number): void;
 }
+
+/** How long a part that was cut off believes that the others go on: longer than any call is set up. */
+const unseenMilliseconds = 240_000;
 
 interface Way {
   readonly path: Connection;
@@ -85,10 +91,28 @@ export class PeerTable {
       if (way !== null) risen.push(peer);
       this.#tell(peer, wasReached, reason);
     }
-    if (fallen.length + risen.length === 0) return;
-    this.#live = this.#ordered.filter((peer) => peer.isReached).map((peer) => peer.id);
+    if (fallen.length + risen.length > 0)
+      this.#live = this.#ordered.filter((peer) => peer.isReached).map((peer) => peer.id);
+    this.#judge(now);
     for (const peer of fallen) this.#user.onUnreached(peer, now);
     for (const peer of risen) this.#user.onReached(peer, now);
+  }
+
+  /** Is it to be expected that the node lives, although it is not reached? */
+  isUnseen(peer: Peer, now: number): boolean {
+    return peer.verdict === 'unseen' && now - peer.verdictAt < unseenMilliseconds;
+  }
+
+  /** Of those that fell silent: are they dead, or is this node cut off? Said once for each fall. */
+  #judge(now: number): void {
+    const missing = this.#ordered.filter((peer) => !peer.isReached && peer.fellSilent);
+    const here = this.#live.length + 1;
+    const undecided = missing.filter((peer) => peer.verdict !== 'dead').length;
+    for (const peer of missing) {
+      if (peer.verdict !== 'open' || now < peer.relayFrom) continue;
+      peer.verdict = here < undecided && peer.member.enabled ? 'unseen' : 'dead';
+      peer.verdictAt = now;
+    }
   }
 
   /** The old way is still good and only a better one has come: nothing was lost. */
@@ -102,6 +126,10 @@ export class PeerTable {
   }
 
   #take(peer: Peer, way: Way | null, now: number): void {
+    // Who was reached through a node that fell silent is as silent as that.
+    if (way === null && peer.through !== 0) peer.fellSilent = this.get(peer.through)?.fellSilent === true;
+    else if (way !== null) peer.fellSilent = false;
+    peer.verdict = 'open';
     peer.path = way?.path ?? null;
     peer.through = way?.through ?? 0;
     peer.incarnation = way?.incarnation ?? 0;

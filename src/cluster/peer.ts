@@ -75,6 +75,11 @@ export class Peer {
   through = 0;
   /** Before this time no other peer is believed to reach it: they may be about to find out too. */
   relayFrom = 0;
+  /** It was last lost because nothing came any more, not because its end of the connection was closed. */
+  fellSilent = false;
+  /** Whether a node that fell silent is taken for dead, once that can be said; see `PeerTable`. */
+  verdict: 'open' | 'dead' | 'unseen' = 'open';
+  verdictAt = 0;
   /** While `path` is set. */
   incarnation = 0;
   software = '';

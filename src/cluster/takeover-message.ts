@@ -31,6 +31,7 @@ export const takeoverKinds = {
   adopted: 5,
   yielded: 6,
   heir: 7,
+  again: 8,
 } as const;
 
 export type TakeoverMessage =
@@ -44,6 +45,8 @@ export type TakeoverMessage =
   | { readonly kind: 'adopted'; readonly body: readonly number[] }
   /** "I go on with the work of that life of a node." */
   | { readonly kind: 'heir'; readonly body: ClaimOwner }
+  /** "We had lost each other: give me all of it once more." */
+  | { readonly kind: 'again'; readonly body: null }
   /** "I have let go of it." */
   | { readonly kind: 'yielded'; readonly body: null };
 
@@ -58,6 +61,7 @@ const codecs: { readonly [Kind in TakeoverMessage['kind']]: Codec<never> } = {
   forget: nothing,
   adopted: ids,
   yielded: nothing,
+  again: nothing,
   heir: struct<ClaimOwner>({ node: u32, incarnation: u32 }),
 } as never;
 

@@ -11,8 +11,11 @@ import { rank } from '#cluster/ownership.ts';
 import { type Checkpoint, decodeTakeover, encodeTakeover } from '#cluster/takeover-message.ts';
 import type { TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
-/** `unsure`: its link was lost a moment ago, and no peer has said yet whether it reaches the node. */
-export type Life = 'here' | 'unsure' | 'over';
+/**
+ * `unsure`: its link was lost a moment ago, and no peer has said yet whether it reaches the node. `unseen`: this node is
+ * the one that was cut off, so it cannot tell.
+ */
+export type Life = 'here' | 'unsure' | 'unseen' | 'over';
 
 export interface TakeoverUser {
   /** What the successor needs for this work; null when it is over already. */
@@ -74,7 +77,7 @@ export class Takeover implements TimerTarget {
   #isWatching = false;
   /** The successor that this node's work went to, once a peer adopted it. */
   heir = 0;
-  readonly counters = { sent: 0, ended: 0, adopted: 0, unusable: 0, yielded: 0, dropped: 0 };
+  readonly counters = { sent: 0, ended: 0, adopted: 0, unusable: 0, yielded: 0, withheld: 0, dropped: 0 };
 
   constructor(parts: TakeoverParts) {
     this.#parts = parts;
@@ -151,17 +154,21 @@ export class Takeover implements TimerTarget {
 
   /** The best of the live peers for this node. When it changes, it gets everything, and the former one forgets. */
   #choose(now: number): void {
-    const { self, livePeers, user } = this.#parts;
+    const { self, livePeers } = this.#parts;
     const best = rank(`takeover ${self.node}`, livePeers())[0] ?? 0;
     if (best === this.#successor) return;
     const former = this.#successor;
     this.#successor = best;
     this.#told.clear();
     this.#ended = [];
-    for (const id of user.ids()) this.#changed.add(id);
-    if (this.#changed.size > 0) this.#wait(now);
+    this.#giveAll(now);
     for (const node of livePeers()) this.#introduce(node);
     if (former !== 0 && livePeers().includes(former)) this.#send({ kind: 'forget', body: null }, former);
+  }
+
+  #giveAll(now: number): void {
+    for (const id of this.#parts.user.ids()) this.#changed.add(id);
+    if (this.#changed.size > 0) this.#wait(now);
   }
 
   #introduce(node: number): void {
@@ -207,6 +214,10 @@ export class Takeover implements TimerTarget {
         return;
       case 'heir':
         this.#learnHeir(message.body, from);
+        this.#dropCopies(now, message.body);
+        return;
+      case 'again':
+        if (from === this.#successor) this.#giveAll(now);
         return;
       case 'adopted':
         this.#onAdopted(now, from, message.body);
@@ -222,7 +233,13 @@ export class Takeover implements TimerTarget {
     this.#watched.delete(node);
     if (former !== undefined && former !== incarnation) {
       this.#adoptAll(now, node, former);
-    } else this.#claimBack(node, incarnation);
+    } else {
+      // What it gave before the link was lost may have ended since.
+      this.#store.takeAll(node, incarnation);
+      if (this.#successors.get(node)?.node === this.#parts.self.node)
+        this.#send({ kind: 'again', body: null }, node);
+      this.#claimBack(node, incarnation);
+    }
     this.#choose(now);
     this.#introduce(node);
     for (const { origin } of this.#adopted.values()) this.#send({ kind: 'heir', body: origin }, node);
@@ -241,6 +258,8 @@ export class Takeover implements TimerTarget {
       if (life === 'unsure') continue;
       this.#watched.delete(node);
       if (life === 'over') this.#adoptAll(now, node, incarnation);
+      // It has another successor by now, on its side: these copies age, and must not be used later.
+      else if (life === 'unseen') this.counters.withheld += this.#store.takeAll(node, incarnation).length;
     }
     if (this.#watched.size === 0 || this.#isWatching) return;
     this.#isWatching = true;
@@ -262,6 +281,11 @@ export class Takeover implements TimerTarget {
     if (this.#adopted.size > livesMax) this.#adopted.delete(this.#adopted.keys().next().value!);
     for (const peer of this.#parts.livePeers()) this.#send({ kind: 'heir', body: origin }, peer);
     this.#parts.onAdopted(origin, ids.length);
+  }
+
+  /** Another goes on with that life: our copies of it are old. A life that came back gives anew. */
+  #dropCopies(now: number, { node, incarnation }: ClaimOwner): void {
+    if (this.#parts.lifeOf(now, node, incarnation) !== 'here') this.#store.takeAll(node, incarnation);
   }
 
   #learnHeir({ node, incarnation }: ClaimOwner, heir: number): void {

@@ -33,7 +33,8 @@ export function readMemberRow(row: SqlRow): MemberRow | Failure {
     return invalid(place, 'node_id', row.node_id, `a number from 1 to ${nodeIdMax}`);
   }
   const bin = parseBinUrl(text(row.url));
-  if (bin instanceof Failure) return invalid(place, 'url', row.url, 'bin:HOST[:PORT] or bins:HOST[:PORT]');
+  if (bin instanceof Failure)
+    return invalid(place, 'url', row.url, `bin:HOST[:PORT] or bins:HOST[:PORT] (${bin.message})`);
   const state = integer(row.state);
   if (state !== 0 && state !== 1) return invalid(place, 'state', row.state, '1 (enabled) or 0 (disabled)');
   const pingRetries = integer(row.no_ping_retries);

@@ -194,12 +194,17 @@ export class TransactionTable {
   /** A client transaction that this node took over: its branch is that of its former owner. */
   findAdopted(response: SipMessage): ClientTransaction | null {
     const client = this.#adopted.get(response.topVia.branch);
-    return client === undefined ? null : this.#matching(client, response);
+    // The Via names the former owner's socket, which need not be one that both have: the whole branch is proof enough.
+    return client === undefined ? null : this.#ofMethod(client, response);
   }
 
   #matching(client: ClientTransaction, response: SipMessage): ClientTransaction | null {
     // RFC 3261 18.1.2: a top Via that says another address than ours was not put in by us.
     if (bracketed(response.topVia.host) !== bracketed(client.flow.socket.advertisedAddress)) return null;
+    return this.#ofMethod(client, response);
+  }
+
+  #ofMethod(client: ClientTransaction, response: SipMessage): ClientTransaction | null {
     if (client.method === response.cseqMethod) return client;
     return response.cseqMethod === 'CANCEL' ? client.cancel : null;
   }

@@ -70,6 +70,7 @@ export class ClusterNetwork {
   #order = 0;
   #deliveries: Delivery[] = [];
   readonly #listeners = new Map<string, Accept>();
+  readonly #names = new Map<string, string>();
   readonly #links = new Set<MemoryLink>();
   /** `a b`: what a sends to b vanishes. */
   readonly #silent = new Set<string>();
@@ -78,6 +79,11 @@ export class ClusterNetwork {
 
   constructor(seed = 1) {
     this.random = new SeededRandom(seed);
+  }
+
+  /** What the DNS says of a name; names that are not known cannot be dialled. */
+  name(name: string, address: string): void {
+    this.#names.set(name, address);
   }
 
   listen(address: string, accept: Accept): void {
@@ -179,7 +185,8 @@ export class ClusterNetwork {
     this.#schedule(link, (now) => this.#end(other, reason, now));
   }
 
-  #dial(owner: string, address: string, port: number, user: LinkUser): Link {
+  #dial(owner: string, host: string, port: number, user: LinkUser): Link {
+    const address = this.#names.get(host) ?? host;
     const near = new MemoryLink(this, owner, address, port);
     near.user = user;
     this.#links.add(near);

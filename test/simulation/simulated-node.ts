@@ -6,15 +6,25 @@ import { isDiagnostics, loadScript } from '#module/load.ts';
 import { modules } from '#modules/index.ts';
 import { AnyviaNode, type NodePorts } from '#server/compose.ts';
 import { readConfiguration } from '#server/configuration.ts';
+import { bracketed, parseHostPort } from '#sip/host-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import type { LocalSocket } from '#util/socket-address.ts';
 import { TimerQueue } from '#util/timer-queue.ts';
-import { anycastAddress, anycastPort, type Resident, type World } from './world.ts';
+import type { Resident, World } from './world.ts';
 
 interface Duty {
   readonly interval: number;
   due: number;
   readonly run: (now: number) => void;
+}
+
+/** Who a simulated node is; what is left out is as all others have it. */
+export interface SimulatedIdentity {
+  readonly id: number;
+  readonly incarnation: number;
+  readonly secret?: string;
+  /** For the links: another machine with the id of one. */
+  readonly address?: string;
 }
 
 /** Datagrams that a stopped process's socket holds; more are dropped by the kernel. */
@@ -26,7 +36,8 @@ export class SimulatedNode implements Resident {
   readonly node: AnyviaNode;
   readonly timers = new TimerQueue();
   readonly #world: World;
-  readonly #socket: LocalSocket;
+  readonly #address: string;
+  readonly sockets: readonly LocalSocket[];
   #turnEnds: ((now: number) => void)[] = [];
   readonly #duties: Duty[] = [];
   /** What reaches a stopped process waits here, in order; null while it runs. */
@@ -34,24 +45,26 @@ export class SimulatedNode implements Resident {
   #datagramsHeld = 0;
   isDead = false;
 
-  constructor(world: World, identity: { id: number; incarnation: number }, script: string) {
+  constructor(world: World, identity: SimulatedIdentity, script: string) {
     this.#world = world;
+    this.#address = identity.address ?? addressOf(identity.id);
     this.id = identity.id;
     this.incarnation = identity.incarnation;
     const loaded = loadScript({ path: 'simulation.cfg', text: script, modules, readFile: () => '' });
     if (isDiagnostics(loaded)) throw new Error(loaded.map((problem) => problem.text).join('\n'));
     const configuration = readConfiguration(loaded, []);
     if (isFailure(configuration)) throw new Error(configuration.message);
-    this.#socket = configuration.sockets[0]!;
+    this.sockets = configuration.sockets;
+    const secret = Buffer.from(identity.secret ?? 'open sesame');
     const node = AnyviaNode.create(
       loaded,
       configuration,
-      { nodeId: this.id, incarnation: this.incarnation, clusterId: 1, secret: Buffer.from('open sesame') },
+      { nodeId: this.id, incarnation: this.incarnation, clusterId: 1, secret },
       this.#ports(),
     );
     if (isFailure(node)) throw new Error(node.message);
     this.node = node;
-    world.links.listen(addressOf(this.id), (link, now) => this.#user(this.node.cluster!.accept(link, now)));
+    world.links.listen(this.#address, (link, now) => this.#user(this.node.cluster!.accept(link, now)));
   }
 
   start(members: readonly Member[]): void {
@@ -70,13 +83,11 @@ export class SimulatedNode implements Resident {
     if (this.#world.routes.get(this.id) === this.#arrive) this.#world.routes.delete(this.id);
   }
 
-  readonly #arrive = (text: string, from: string): void => this.#receive(text, from);
-
   /** kill -9: nothing is said, the kernel closes what was open. The router finds out later. */
   kill(): void {
     this.isDead = true;
     this.#world.residents.delete(this);
-    this.#world.links.kill(addressOf(this.id));
+    this.#world.links.kill(this.#address);
   }
 
   /** SIGSTOP and SIGCONT: the kernel keeps what arrives, as far as it has room. */
@@ -127,14 +138,17 @@ export class SimulatedNode implements Resident {
 
   // ── what arrives ──────────────────────────────────────────────────────────────────────────────────────────────
 
-  #receive(text: string, from: string): void {
+  readonly #arrive = (text: string, from: string): void => this.receive(text, from);
+
+  /** `from`: `host:port`, IPv6 in brackets; `socket`: the number of the listener. */
+  receive(text: string, from: string, socket = 0): void {
     if (this.isDead) return;
     if (this.#held !== null) {
-      if (this.#datagramsHeld++ < socketDatagramsMax) this.#held.push(() => this.#receive(text, from));
+      if (this.#datagramsHeld++ < socketDatagramsMax) this.#held.push(() => this.receive(text, from, socket));
       return;
     }
-    const [host, port] = from.split(':');
-    this.node.receive(Buffer.from(text, 'latin1'), host!, Number(port), this.#socket);
+    const { host, port } = parseHostPort(from)!;
+    this.node.receive(Buffer.from(text, 'latin1'), host, port, this.sockets[socket]!);
     this.endTurn();
   }
 
@@ -154,7 +168,7 @@ export class SimulatedNode implements Resident {
   }
 
   #links(): LinkTransport {
-    const transport = this.#world.links.transportOf(addressOf(this.id));
+    const transport = this.#world.links.transportOf(this.#address);
     return {
       connect: (address, port, user): Link => transport.connect(address, port, this.#user(user)),
     };
@@ -181,7 +195,8 @@ export class SimulatedNode implements Resident {
       },
       send: (bytes, flow) => {
         const text = Buffer.from(bytes).toString('latin1');
-        world.send(text, `${anycastAddress}:${anycastPort}`, `${flow.address}:${flow.port}`);
+        const { address, port } = flow.socket;
+        world.send(text, `${bracketed(address)}:${port}`, `${bracketed(flow.address)}:${flow.port}`);
       },
       resolveName: (host, _family, done) => done(new Failure('TEST_NAME_UNKNOWN', `${host} is not known`)),
       random: (bytes) => world.random.bytes(bytes),

@@ -8,6 +8,8 @@ describe('bin URLs', () => {
     ['bin:10.0.0.2', '10.0.0.2', 5555, false],
     ['bins:node-2.example.net', 'node-2.example.net', 5556, true],
     ['BIN:[2001:db8::2]:7000', '2001:db8::2', 7000, false],
+    ['bin:2001:db8::2', '2001:db8::2', 5555, false],
+    ['bins:2001:db8:0:1::ab', '2001:db8:0:1::ab', 5556, true],
     ['10.0.0.2:5566', '10.0.0.2', 5566, false],
     ['bin://10.0.0.2:5566', '10.0.0.2', 5566, false],
   ])('%s', (url, address, port, secure) => {
@@ -23,6 +25,8 @@ describe('bin URLs', () => {
     'bin:a b',
     'bin:[::1',
     'bin:h:x',
+    'bin:2001:db8::2:5566',
+    'bin:2001:db8::2::3',
   ])('refuses "%s"', (url) => {
     expect(parseBinUrl(url)).toMatchObject({ code: 'CLUSTER_URL_INVALID' });
   });
