@@ -15,8 +15,8 @@ import { ManualClock } from '#util/clock.ts';
 import { type Failure, isFailure } from '#util/failure.ts';
 import { addressOf } from '../simulation/simulated-node.ts';
 import { responseText } from '../simulation/wire.ts';
+import { SeededRandom } from '../support/seeded-random.ts';
 import { AnycastTrio, ackOf, calleeAddress, inDialog, invite } from './anycast-trio.ts';
-import { SeededRandom } from './cluster-network.ts';
 import { ClusterSimulation, memberOf } from './cluster-simulation.ts';
 
 /** A call by node 1 while something is wrong: replies come to node 2. */
