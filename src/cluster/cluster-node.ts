@@ -249,7 +249,8 @@ export class ClusterNode implements TimerTarget {
     const peer = this.#peers.get(node);
     if (peer === null || !peer.member.enabled) return 'over';
     if (peer.isReached) return peer.incarnation === incarnation ? 'here' : 'over';
-    if (now < peer.relayFrom) return 'unsure';
+    // What its silence means is said by the table, which looks for another way first.
+    if (now < peer.relayFrom || (peer.isExpected && peer.verdict === 'open')) return 'unsure';
     return this.#peers.isUnseen(peer, now) ? 'unseen' : 'over';
   }
 

@@ -35,6 +35,9 @@ const pauseStep = 10;
 /** A link that held this long was a good one: the next pause starts small again. */
 const goodLinkMilliseconds = 5000;
 
+/** After a link was lost the higher id dials once, too, a little later: a port that nobody listens on proves a death. */
+const probeMilliseconds = 200;
+
 export class LinkKeeper implements ConnectionUser {
   readonly #identity: ClusterIdentity;
   readonly #settings: ClusterSettings;
@@ -135,6 +138,7 @@ export class LinkKeeper implements ConnectionUser {
   /** The peer says that it goes. It is dialled again after the longest pause. */
   leave(peer: Peer, reason: string, now: number): void {
     this.drop(peer, reason);
+    peer.hasLeft = true;
     this.#holdRelay(peer, now, this.#settings.heartbeat);
     peer.dialsFailed = Number.MAX_SAFE_INTEGER;
     this.keep(peer, now);
@@ -154,7 +158,6 @@ export class LinkKeeper implements ConnectionUser {
     if (peer.missed < Math.max(1, peer.member.pingRetries)) return false;
     const silence = Math.round((peer.missed * this.#settings.heartbeat) / 1000);
     this.drop(peer, `${peer.missed} heartbeats missed (${silence} s)`);
-    peer.fellSilent = true;
     // The others count the same heartbeats, up to one later.
     this.#holdRelay(peer, now, this.#settings.heartbeat + this.#settings.relaySettle);
     this.keep(peer, now);
@@ -235,11 +238,13 @@ export class LinkKeeper implements ConnectionUser {
     if (peer.dialling === connection) peer.dialling = null;
     if (peer.connection === connection) {
       peer.connection = null;
+      peer.mustProbe = true;
       this.#countLost(peer, connection);
       this.#holdRelay(peer, now, this.#settings.relaySettle);
       peer.dialsFailed = now - peer.since > goodLinkMilliseconds ? 0 : peer.dialsFailed + 1;
     } else {
       peer.dialsFailed++;
+      if (reason.includes('ECONNREFUSED')) peer.isRefusing = true;
       this.#ports.log.debug(`no link to node [${peer.id}]: ${reason}`);
     }
     this.#dialLater(peer, now);
@@ -260,6 +265,7 @@ export class LinkKeeper implements ConnectionUser {
   // ── dialling ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   #dial(peer: Peer, now: number): void {
+    peer.mustProbe = false;
     const connection = new Connection(this, this.#ownHello(), peer.id);
     peer.dialling = connection;
     const { address, port } = peer.member;
@@ -274,12 +280,23 @@ export class LinkKeeper implements ConnectionUser {
   #dialLater(peer: Peer, now: number): void {
     if (!this.#started || !peer.member.enabled || peer.connection !== null) return;
     if (peer.redial !== null || peer.dialling !== null) return;
+    if (peer.mustProbe && !this.#dialsFirst(peer)) {
+      this.#redialAfter(peer, now, probeMilliseconds);
+      return;
+    }
     const { redialFirst, redialLast, patience } = this.#settings;
     const doubled = Math.min(redialLast, redialFirst * 2 ** Math.min(peer.dialsFailed, 16));
     const longest = this.#dialsFirst(peer) ? doubled : patience + doubled;
     const shortest = this.#dialsFirst(peer) ? longest / 2 : patience;
     const share = this.#ports.random(2).readUInt16BE(0) / 0xffff;
-    const pause = Math.round((shortest + (longest - shortest) * share) / pauseStep) * pauseStep;
+    this.#redialAfter(
+      peer,
+      now,
+      Math.round((shortest + (longest - shortest) * share) / pauseStep) * pauseStep,
+    );
+  }
+
+  #redialAfter(peer: Peer, now: number, pause: number): void {
     const target = {
       onTimer: (_kind: number, at: number): void => {
         peer.redial = null;

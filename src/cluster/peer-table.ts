@@ -3,8 +3,9 @@
  * to it. A way that breaks loses what was under way on it, so users see the node go down and come up again even when
  * another way takes over at once: that is their sign to compare their state.
  *
- * A node that fell silent is dead for those who are the larger part, or half, of the nodes that were there; a smaller
- * part has not seen a death, it has been cut off (`unseen`), and must not act as if it were alone in the world.
+ * A node that is lost is dead for those who are at least half of all nodes that this one has ever reached and that did
+ * not take their leave. A smaller part has not seen a death, it has been cut off (`unseen`), and must not act as if it
+ * were alone in the world, unless the machine of the lost node refuses connections: that proves its process dead.
  */
 
 import type { Connection } from '#cluster/connection.ts';
@@ -103,14 +104,13 @@ export class PeerTable {
     return peer.verdict === 'unseen' && now - peer.verdictAt < unseenMilliseconds;
   }
 
-  /** Of those that fell silent: are they dead, or is this node cut off? Said once for each fall. */
+  /** Of those that were lost: are they dead, or is this node cut off? Said once for each loss. */
   #judge(now: number): void {
-    const missing = this.#ordered.filter((peer) => !peer.isReached && peer.fellSilent);
+    const missing = this.#ordered.filter((peer) => !peer.isReached && peer.isExpected);
     const here = this.#live.length + 1;
-    const undecided = missing.filter((peer) => peer.verdict !== 'dead').length;
     for (const peer of missing) {
       if (peer.verdict !== 'open' || now < peer.relayFrom) continue;
-      peer.verdict = here < undecided && peer.member.enabled ? 'unseen' : 'dead';
+      peer.verdict = !peer.isRefusing && here < missing.length ? 'unseen' : 'dead';
       peer.verdictAt = now;
     }
   }
@@ -126,9 +126,11 @@ export class PeerTable {
   }
 
   #take(peer: Peer, way: Way | null, now: number): void {
-    // Who was reached through a node that fell silent is as silent as that.
-    if (way === null && peer.through !== 0) peer.fellSilent = this.get(peer.through)?.fellSilent === true;
-    else if (way !== null) peer.fellSilent = false;
+    if (way !== null) {
+      peer.isRefusing = false;
+      peer.wasReached = true;
+      peer.hasLeft = false;
+    }
     peer.verdict = 'open';
     peer.path = way?.path ?? null;
     peer.through = way?.through ?? 0;

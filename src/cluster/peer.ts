@@ -75,9 +75,14 @@ export class Peer {
   through = 0;
   /** Before this time no other peer is believed to reach it: they may be about to find out too. */
   relayFrom = 0;
-  /** It was last lost because nothing came any more, not because its end of the connection was closed. */
-  fellSilent = false;
-  /** Whether a node that fell silent is taken for dead, once that can be said; see `PeerTable`. */
+  /** Since its link was lost, its machine said that nobody listens on its port: the process is dead. */
+  isRefusing = false;
+  /** Its link was lost, and it has not been dialled since. */
+  mustProbe = false;
+  /** Since this node started; and since then it has not taken its leave. */
+  wasReached = false;
+  hasLeft = false;
+  /** Whether a node that was lost is taken for dead, once that can be said; see `PeerTable`. */
   verdict: 'open' | 'dead' | 'unseen' = 'open';
   verdictAt = 0;
   /** While `path` is set. */
@@ -110,6 +115,11 @@ export class Peer {
 
   get isReached(): boolean {
     return this.path !== null;
+  }
+
+  /** A member that should be there: when it is not, that says something. */
+  get isExpected(): boolean {
+    return this.wasReached && !this.hasLeft && this.member.enabled;
   }
 
   get state(): PeerState {

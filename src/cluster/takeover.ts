@@ -24,8 +24,10 @@ export interface TakeoverUser {
   ids(): Iterable<number>;
   /** Go on with the work of a dead node; false when the body cannot be used. `origin` tells it from other work. */
   adopt(now: number, origin: ClaimOwner, checkpoint: Checkpoint): boolean;
-  /** A peer has adopted this work of ours: forget it in silence. */
-  yield(now: number, id: number): void;
+  /** A peer has adopted this work of ours: forget it in silence. False: it was over before. */
+  yield(now: number, id: number): boolean;
+  /** What was adopted had ended before, without our knowing: forget it in silence. */
+  drop(now: number, origin: ClaimOwner, id: number): void;
   /** What was adopted is ours alone now: claim it (again). */
   claimAdopted(now: number, origin: ClaimOwner): void;
 }
@@ -207,7 +209,7 @@ export class Takeover implements TimerTarget {
         if (!this.#store.put(from, incarnation, message.body)) this.counters.dropped++;
         return;
       case 'ended':
-        for (const id of message.body) this.#store.remove(from, incarnation, id);
+        this.#onEnded(now, { node: from, incarnation }, message.body);
         return;
       case 'forget':
         this.#store.takeAll(from, incarnation);
@@ -303,13 +305,24 @@ export class Takeover implements TimerTarget {
 
   #onAdopted(now: number, from: number, ids: readonly number[]): void {
     this.heir = from;
+    const over: number[] = [];
     for (const id of ids) {
       this.#told.delete(id);
       this.#changed.delete(id);
-      this.#parts.user.yield(now, id);
+      if (!this.#parts.user.yield(now, id)) over.push(id);
     }
-    this.counters.yielded += ids.length;
+    this.counters.yielded += ids.length - over.length;
+    if (over.length > 0) this.#send({ kind: 'ended', body: over }, from);
     this.#send({ kind: 'yielded', body: null }, from);
+  }
+
+  /** Of a copy; or, when the news of it was lost on a broken link, of what was adopted by mistake. */
+  #onEnded(now: number, origin: ClaimOwner, ids: readonly number[]): void {
+    const adopted = this.#adopted.has(lifeName(origin.node, origin.incarnation));
+    for (const id of ids) {
+      this.#store.remove(origin.node, origin.incarnation, id);
+      if (adopted) this.#parts.user.drop(now, origin, id);
+    }
   }
 
   #onYielded(now: number, from: number, incarnation: number): void {

@@ -43,8 +43,9 @@ function userOf(parts: TakeoverMakings): TakeoverUser {
   return {
     ids: () => parts.backups()?.ids() ?? [],
     write: (id) => parts.backups()?.write(id) ?? null,
-    adopt: (now, origin, { body }) => parts.backups()?.adopt(now, lifeName(origin), body) ?? false,
-    yield: (now, id) => parts.backups()?.yield(now, id),
+    adopt: (now, origin, checkpoint) => parts.backups()?.adopt(now, lifeName(origin), checkpoint) ?? false,
+    yield: (now, id) => parts.backups()?.yield(now, id) ?? false,
+    drop: (now, origin, id) => parts.backups()?.drop(now, lifeName(origin), id),
     claimAdopted: (now, origin) => parts.backups()?.claimAdopted(now, lifeName(origin)),
   };
 }

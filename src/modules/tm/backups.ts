@@ -4,10 +4,17 @@ import { adoptTransaction, saveTransaction } from '#modules/tm/backup.ts';
 import type { ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 
+/** A checkpoint of a dead node: its number for the work, and what it wrote. */
+interface AdoptedWork {
+  readonly id: number;
+  readonly body: Uint8Array;
+}
+
 export class Backups {
   readonly #module: TransactionModule;
   readonly #byId = new Map<number, ScriptTransaction>();
-  readonly #adopted = new Map<string, Set<ScriptTransaction>>();
+  /** By the dead node's life and its number for the work. */
+  readonly #adopted = new Map<string, Map<number, ScriptTransaction>>();
   #lastId = 0;
 
   constructor(module: TransactionModule) {
@@ -42,8 +49,10 @@ export class Backups {
   }
 
   #forget(transaction: ScriptTransaction): void {
-    for (const [life, transactions] of this.#adopted)
-      if (transactions.delete(transaction) && transactions.size === 0) this.#adopted.delete(life);
+    for (const [life, transactions] of this.#adopted) {
+      for (const [id, one] of transactions) if (one === transaction) transactions.delete(id);
+      if (transactions.size === 0) this.#adopted.delete(life);
+    }
   }
 
   // ── asked by the takeover ─────────────────────────────────────────────────────────────────────────────────────
@@ -62,21 +71,34 @@ export class Backups {
   }
 
   /** `life` names the dead node's life. */
-  adopt(now: number, life: string, body: Uint8Array): boolean {
+  adopt(now: number, life: string, { id, body }: AdoptedWork): boolean {
     const transaction = adoptTransaction(this.#module, now, body);
     if (transaction === null) return false;
-    const others = this.#adopted.get(life) ?? new Set();
-    this.#adopted.set(life, others.add(transaction));
+    const others = this.#adopted.get(life) ?? new Map<number, ScriptTransaction>();
+    this.#adopted.set(life, others.set(id, transaction));
     this.change(now, transaction);
     return true;
   }
 
   /** A peer has taken it over: it ends here without a word to anybody, its dialog excepted, which goes on there. */
-  yield(now: number, id: number): void {
+  yield(now: number, id: number): boolean {
     const transaction = this.#byId.get(id);
-    if (transaction === undefined) return;
+    if (transaction === undefined) return false;
     this.#byId.delete(id);
     transaction.backupId = 0;
+    this.#abandon(now, transaction);
+    return true;
+  }
+
+  /** It had ended where it began: it ends here, too, without a word. */
+  drop(now: number, life: string, id: number): void {
+    const transaction = this.#adopted.get(life)?.get(id);
+    if (transaction === undefined || transaction.ended) return;
+    this.end(now, transaction);
+    this.#abandon(now, transaction);
+  }
+
+  #abandon(now: number, transaction: ScriptTransaction): void {
     transaction.context.dialog = null;
     this.#module.core.claims?.release(now, transaction.server.key);
     transaction.proxy.abandon(now);
@@ -84,7 +106,7 @@ export class Backups {
 
   /** The node that began them has let go of them. */
   claimAdopted(now: number, life: string): void {
-    for (const transaction of this.#adopted.get(life) ?? [])
+    for (const transaction of this.#adopted.get(life)?.values() ?? [])
       if (!transaction.ended) this.#module.claim(now, transaction);
     this.#adopted.delete(life);
   }

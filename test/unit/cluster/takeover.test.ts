@@ -11,6 +11,7 @@ class Trio {
   readonly nodes = new Map<number, Takeover>();
   readonly adopted: string[] = [];
   readonly yielded: string[] = [];
+  readonly dropped: string[] = [];
   readonly claimed: string[] = [];
   readonly work = new Map<number, Map<number, string>>();
   readonly incarnations = new Map([
@@ -61,7 +62,10 @@ class Trio {
         },
         yield: (_now, id) => {
           this.yielded.push(`${node} ${works.get(id)}`);
-          works.delete(id);
+          return works.delete(id);
+        },
+        drop: (_now, origin, id) => {
+          this.dropped.push(`${node} drops ${id} of ${origin.node}`);
         },
         claimAdopted: () => {
           this.claimed.push(String(node));
