@@ -324,6 +324,7 @@ export class ClusterNode implements TimerTarget {
 
   #onUnreached(peer: Peer, now: number): void {
     this.#pulse.renewReach();
+    this.#links.onRelayLost(peer, now);
     this.#questions.onNodeDown(now, peer.id);
     this.#calls.onNodeDown(now, peer.id);
     this.#channels.peerDown(peer.id, now);

@@ -17,7 +17,7 @@ import {
 } from '#cluster/hello.ts';
 import type { Link, LinkUser } from '#cluster/link-transport.ts';
 import type { Peer } from '#cluster/peer.ts';
-import type { PeerTable } from '#cluster/peer-table.ts';
+import { type PeerTable, relaySettle } from '#cluster/peer-table.ts';
 import type { ClusterIdentity, ClusterPorts, ClusterSettings } from '#cluster/ports.ts';
 import { LogLimiter } from '#util/log-limiter.ts';
 import type { TimerQueue } from '#util/timer-queue.ts';
@@ -251,6 +251,11 @@ export class LinkKeeper implements ConnectionUser {
     this.#peers.update(now);
   }
 
+  /** It was reached through another until now. */
+  onRelayLost(peer: Peer, now: number): void {
+    if (peer.relayFrom > now) this.#holdRelay(peer, now, peer.relayFrom - now);
+  }
+
   #holdRelay(peer: Peer, now: number, milliseconds: number): void {
     peer.relayFrom = now + milliseconds;
     this.#ports.timers.start(now, milliseconds, { onTimer: (_kind, at) => this.#peers.update(at) }, 0);
@@ -382,7 +387,7 @@ export const defaultSettings: ClusterSettings = {
   redialFirst: 100,
   redialLast: 2000,
   patience: 5000,
-  relaySettle: 300,
+  relaySettle,
   claimsMax: 1_000_000,
   protocol: protocolRange,
 };

@@ -21,6 +21,9 @@ export interface PeerTableUser {
 /** How long a part that was cut off believes that the others go on: longer than any call is set up. */
 const unseenMilliseconds = 240_000;
 
+/** In which all have noticed a loss that their connections tell, ms. */
+export const relaySettle = 300;
+
 interface Way {
   readonly path: Connection;
   readonly through: number;
@@ -131,6 +134,8 @@ export class PeerTable {
       peer.wasReached = true;
       peer.hasLeft = false;
     }
+    // Its own end is not known to have gone: the others may find another way, or find out that there is none.
+    if (way === null && peer.through !== 0) peer.relayFrom = Math.max(peer.relayFrom, now + relaySettle);
     peer.verdict = 'open';
     peer.path = way?.path ?? null;
     peer.through = way?.through ?? 0;

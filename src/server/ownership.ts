@@ -85,8 +85,9 @@ export class Ownership implements TransactionClaims {
     const life = this.#cluster.lifeOf(now, tag.node, tag.incarnation);
     if (life === 'over') return this.#routeToSuccessor(now, response, tag, arrival);
     if (this.#table.findAdopted(response) !== null) return 'adopted';
-    // Cut off from its owner, who may be dead: what every owner would pass on as it is may go without it.
-    if (life === 'unseen' && response.status < 300) return 'orphan';
+    // Cut off from its owner, who may live: what changes nothing for it may go on without it. The callee repeats a
+    // final response, and it must come to the owner.
+    if (life === 'unseen' && response.status < 200) return 'orphan';
     // What a peer handed over is never handed on.
     const isSent =
       life === 'here' &&
