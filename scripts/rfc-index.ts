@@ -32,6 +32,7 @@ const titles: Readonly<Record<string, string>> = {
   '5118': 'Torture test messages for IPv6',
   '5393': 'Amplification in forking proxies',
   '5626': 'Client-initiated connections (outbound)',
+  '5658': 'Record-Route between sockets',
   '5923': 'Connection reuse',
   '6026': 'Correct handling of 2xx responses',
   '8760': 'Digest algorithms',

@@ -1,5 +1,5 @@
 /**
- * The byte streams beneath the cluster, as the cluster needs them. `net/link-*.ts` implements them over TCP, tests in
+ * The byte streams beneath the cluster, and beneath SIP over TCP. `net/link-*.ts` implements them, tests do so in
  * memory; one compliance suite runs over both. Callbacks never come from within a call into the transport.
  */
 

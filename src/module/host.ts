@@ -39,6 +39,7 @@ export const clusterChannels = {
   keepAlive: 4,
   nonce: 5,
   takeover: 6,
+  streams: 7,
 } as const;
 
 /** The cluster as modules see it. Absent (null in the host) when the node stands alone. */
@@ -92,8 +93,21 @@ export interface ModuleHost {
   hasRoute(kind: RouteKind, name: string): boolean;
   /** Sends bytes as they are. */
   send(bytes: Uint8Array, flow: Flow): void;
-  /** Finds where a SIP URI's host leads. `done` is called at once for IP literals, later for names. */
-  resolve(uri: string, socket: LocalSocket | null, done: (flow: Flow | Failure) => void): void;
+  /**
+   * Finds where a SIP URI's host leads. `done` is called at once for IP literals, later for names. The transport is
+   * what the URI says, else that of `socket`, from which to send if it can; `incoming` (the socket that the request
+   * came by) is preferred to others of its transport.
+   */
+  resolve(
+    uri: string,
+    socket: LocalSocket | null,
+    done: (flow: Flow | Failure) => void,
+    incoming?: LocalSocket,
+  ): void;
+  /** A socket of this node, or a peer's that sends on our behalf, by its name or tag; null when there is none. */
+  socketNamed(name: string): LocalSocket | null;
+  /** The same by what Via and Record-Route say of it; port 0 is the default. */
+  socketAdvertised(protocol: string, host: string, port: number): LocalSocket | null;
   /** Registers a callback for ms intervals; first call one interval from now. Only for duties without a message. */
   every(milliseconds: number, run: (now: number) => void): void;
   provide<Service>(token: ServiceToken<Service>, service: Service): void;

@@ -47,7 +47,7 @@ export interface LoadedScript {
 }
 
 /** Others are accepted, so that scripts run unchanged. */
-const servedProtocols = ['udp', 'bin', 'bins'];
+const servedProtocols = ['udp', 'tcp', 'bin', 'bins'];
 
 /** OpenSIPS's default. */
 const whileLoopsDefault = 10_000;

@@ -23,7 +23,8 @@ function accept(
   return defineModule<unknown>({ name, help, aliases, parameters, create: () => null });
 }
 
-const noTcp = 'SIP over TCP is not served';
+const noTcp = 'connections are read and written without waiting, with limits of their own (tcp_… parameters)';
+const noTrace = 'there is no tracing to a capture server';
 const noHttp = 'there is no HTTP server: management goes through the control socket';
 const ownControl = 'management goes through the control socket (control_socket, anyvia mi)';
 const ownLinks = 'the cluster links have queues and limits of their own';
@@ -34,21 +35,26 @@ export const acceptedModules: readonly ModuleDeclaration[] = [
   accept('proto_udp', 'SIP over UDP; always there.', [
     ...ignored('integer', 'a socket without a port has port 5060', ['udp_port']),
   ]),
-  accept('proto_tcp', `Accepted: ${noTcp}.`, [
+  accept('proto_tcp', 'SIP over TCP, on the sockets that the script names as tcp:ADDRESS:PORT.', [
+    { name: 'tcp_port', kind: 'integer', default: 5060, help: 'Port of a TCP socket that names none.' },
+    {
+      name: 'tcp_crlf_pingpong',
+      kind: 'integer',
+      default: 1,
+      help: '1: a double CRLF is answered with a CRLF (RFC 5626).',
+    },
+    ...ignored('integer', 'blanks between messages are always skipped', ['tcp_crlf_drop']),
     ...ignored('integer', noTcp, [
-      'tcp_port',
       'tcp_send_timeout',
       'tcp_max_msg_chunks',
-      'tcp_crlf_pingpong',
-      'tcp_crlf_drop',
       'tcp_async',
       'tcp_async_max_postponed_chunks',
       'tcp_async_local_connect_timeout',
       'tcp_async_local_write_timeout',
       'tcp_parallel_handling',
-      'trace_on',
     ]),
-    ...ignored('string', noTcp, ['trace_destination', 'trace_filter_route']),
+    ...ignored('integer', noTrace, ['trace_on']),
+    ...ignored('string', noTrace, ['trace_destination', 'trace_filter_route']),
   ]),
   accept('proto_bin', 'Links between the nodes of a cluster.', [
     {

@@ -1,4 +1,4 @@
-/** Dials other nodes over TCP. A name is resolved anew at every dial. */
+/** Dials over TCP: other nodes, and SIP. A name is resolved anew at every dial. */
 
 import { connect } from 'node:net';
 import type { Link, LinkTransport, LinkUser } from '#cluster/link-transport.ts';

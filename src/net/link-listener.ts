@@ -1,4 +1,4 @@
-/** Accepts the links of other nodes over TCP. */
+/** Accepts connections over TCP: the links of other nodes, and SIP. */
 
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Link, LinkUser } from '#cluster/link-transport.ts';
@@ -6,6 +6,14 @@ import { type LinkEnvironment, LinkSocket } from '#net/link-socket.ts';
 import { Failure } from '#util/failure.ts';
 
 export interface LinkListenerOptions {
+  /** What the log calls the address: `bin`, the cluster's, unless it says otherwise. */
+  readonly protocol?: 'bin' | 'tcp';
+  /** Accepted at once; beyond that the kernel turns them away. */
+  readonly connectionsMax?: number;
+  /** Connections that wait to be accepted. */
+  readonly backlog?: number;
+  /** Several processes share the address. */
+  readonly reusePort?: boolean;
   readonly address: string;
   /** 0: any free one, see {@link LinkListener.port}. */
   readonly port: number;
@@ -16,6 +24,8 @@ export interface LinkListenerOptions {
 
 /** Members of the largest cluster, several times over; strangers beyond that are turned away by the kernel. */
 const connectionsMax = 1024;
+/** Node's own. */
+const backlogDefault = 511;
 
 export class LinkListener {
   readonly #server: Server;
@@ -28,20 +38,21 @@ export class LinkListener {
   /** Failure: NET_LINK_ADDRESS_UNUSABLE. */
   static listen(options: LinkListenerOptions): Promise<LinkListener | Failure> {
     const server = createServer();
-    server.maxConnections = connectionsMax;
+    server.maxConnections = options.connectionsMax ?? connectionsMax;
     const listener = new LinkListener(server);
     server.on('connection', (socket) => listener.#accept(socket, options));
-    const { address, port } = options;
+    const { address, port, protocol = 'bin', backlog = backlogDefault, reusePort = false } = options;
+    const ipv6Only = protocol === 'tcp' && address.includes(':');
     return new Promise((resolve) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
         resolve(
           new Failure(
             'NET_LINK_ADDRESS_UNUSABLE',
-            `cannot listen for other nodes on bin:${bracketed(address)}:${port}: ${problemOf(error)}`,
+            `cannot listen on ${protocol}:${bracketed(address)}:${port}: ${problemOf(error)}`,
           ),
         );
       });
-      server.listen({ host: address, port, exclusive: true }, () => {
+      server.listen({ host: address, port, exclusive: true, backlog, reusePort, ipv6Only }, () => {
         server.removeAllListeners('error');
         server.on('error', (error) => options.environment.onBroken(error));
         resolve(listener);

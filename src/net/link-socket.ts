@@ -1,4 +1,4 @@
-/** One TCP connection between two nodes (`node:net`) as the cluster's {@link Link}. */
+/** One TCP connection (`node:net`) as a {@link Link}: between two nodes, or with a SIP client or server. */
 
 import type { Socket } from 'node:net';
 import type { Link, LinkUser } from '#cluster/link-transport.ts';
@@ -8,6 +8,8 @@ export interface LinkEnvironment {
   monotonic(): number;
   /** After each callback: timers may have been started. */
   afterEvent(): void;
+  /** Milliseconds without traffic before the kernel probes the other side (SO_KEEPALIVE); absent: never. */
+  readonly keepAliveMilliseconds?: number;
   /** An error in anyvia itself while a link was served; that link is closed. */
   onBroken(error: unknown): void;
 }
@@ -31,6 +33,8 @@ export class LinkSocket implements Link {
     this.#port = port;
     // A frame waits for nothing: batching is done above.
     socket.setNoDelay(true);
+    if (environment.keepAliveMilliseconds !== undefined)
+      socket.setKeepAlive(true, environment.keepAliveMilliseconds);
     socket.on('data', (bytes: Buffer) => this.#tell((user, now) => user.onBytes(bytes, now)));
     socket.on('drain', () => this.#tell((user, now) => user.onDrain(now)));
     socket.on('error', (error: NodeJS.ErrnoException) => {

@@ -5,7 +5,7 @@
 
 import { ClusterNode, type ClusterUser } from '#cluster/cluster-node.ts';
 import type { ForwardedDatagram } from '#cluster/forward.ts';
-import type { LinkTransport } from '#cluster/link-transport.ts';
+import type { Link, LinkTransport, LinkUser } from '#cluster/link-transport.ts';
 import { holdings } from '#cluster/owner-question.ts';
 import type { Takeover } from '#cluster/takeover.ts';
 import { MessageContext } from '#module/context.ts';
@@ -35,16 +35,20 @@ import { HeldArrivals } from '#server/held-arrivals.ts';
 import { NodeHost } from '#server/node-host.ts';
 import { Orphans } from '#server/orphans.ts';
 import { Ownership } from '#server/ownership.ts';
+import { PeerSockets } from '#server/peer-sockets.ts';
 import { Receiver } from '#server/receive.ts';
+import { Streams } from '#server/streams.ts';
 import { makeTakeover } from '#server/takeover.ts';
 import { Trace } from '#server/trace.ts';
+import { Unreachable } from '#server/unreachable.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { BranchCodec } from '#transaction/branch.ts';
 import { defaultSettings } from '#transaction/settings.ts';
 import { TransactionTable } from '#transaction/table.ts';
+import { assert } from '#util/assert.ts';
 import type { Clock } from '#util/clock.ts';
 import { Failure, isFailure } from '#util/failure.ts';
-import { type Flow, type LocalSocket, socketName } from '#util/socket-address.ts';
+import { type Flow, isStream, type LocalSocket, socketName } from '#util/socket-address.ts';
 import type { TimerQueue } from '#util/timer-queue.ts';
 
 export interface NodePorts {
@@ -54,6 +58,8 @@ export interface NodePorts {
   readonly process: ProcessView;
   /** Sends a datagram; never waits. */
   send(bytes: Uint8Array, flow: Flow): void;
+  /** Dials for SIP over TCP, from the address of the flow's socket. Absent: nothing is reached over TCP. */
+  connectStream?(flow: Flow, user: LinkUser): Link;
   /** Host name to address; `done` at once for IP literals. */
   resolveName(host: string, family: 0 | 4 | 6, done: (address: string | Failure) => void): void;
   random(bytes: number): Buffer;
@@ -97,12 +103,15 @@ export class AnyviaNode {
   readonly ownership: Ownership | null;
   /** Null when the node stands alone, or it is switched off. */
   takeover: Takeover | null = null;
+  readonly streams: Streams;
+  readonly unreachable: Unreachable;
   readonly identity: NodeIdentity;
   readonly started: number;
   readonly #freezes: FreezeWatch;
   readonly #ports: NodePorts;
   readonly #sockets: readonly LocalSocket[];
   readonly #socketByName = new Map<string, LocalSocket>();
+  readonly #peerSockets: PeerSockets | null;
   #receiver!: Receiver;
   #script!: BoundScript;
   #transactions: TransactionModule | null = null;
@@ -132,9 +141,12 @@ export class AnyviaNode {
       branches,
       settings: { ...defaultSettings, ...parameters },
     });
+    this.unreachable = new Unreachable(this.table, (run) => ports.endOfTurn(run));
+    this.streams = this.#makeStreams(configuration);
     this.cluster = ports.links === null ? null : this.#makeCluster(ports.links, configuration);
     this.ownership =
       this.cluster === null ? null : new Ownership(this.cluster, this.table, this.trace, this.statistics);
+    this.#peerSockets = this.#makePeerSockets();
   }
 
   /** A Failure when a module refuses its parameters. */
@@ -183,10 +195,48 @@ export class AnyviaNode {
 
   send(bytes: Uint8Array, flow: Flow): void {
     this.trace.sent(bytes, flow);
-    this.#ports.send(bytes, flow);
+    if (flow.socket.protocol === 'udp') this.#ports.send(bytes, flow);
+    else if (flow.socket.node === undefined) this.streams.send(bytes, flow);
+    else this.#peerSockets?.send(bytes, flow);
+  }
+
+  /** What was sent to this place did not get there. */
+  noteUnreachable(flow: Flow): void {
+    this.unreachable.note(flow);
+    if (isStream(flow.socket) && flow.socket.node === undefined) this.#peerSockets?.reportUnreachable(flow);
   }
 
   // ── making ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #makeStreams({ tcp: settings }: NodeConfiguration): Streams {
+    const { timers, log, clock } = this.#ports;
+    return new Streams({
+      settings,
+      timers,
+      log,
+      statistics: this.statistics,
+      monotonic: () => clock.monotonic(),
+      connect: (flow, user) => {
+        assert(this.#ports.connectStream !== undefined, 'a node without TCP was to dial');
+        return this.#ports.connectStream(flow, user);
+      },
+      receive: (bytes, { address, port, socket }) => this.receive(bytes, address, port, socket),
+      onUnreachable: (flow) => this.noteUnreachable(flow),
+    });
+  }
+
+  #makePeerSockets(): PeerSockets | null {
+    const { cluster, statistics } = this;
+    if (cluster === null) return null;
+    return new PeerSockets({
+      cluster,
+      sockets: this.#sockets,
+      statistics,
+      log: this.#ports.log,
+      send: (bytes, flow) => this.send(bytes, flow),
+      onUnreachable: (flow) => this.unreachable.note(flow),
+    });
+  }
 
   #makeCluster(links: LinkTransport, configuration: NodeConfiguration): ClusterNode {
     const { clusterId, nodeId, incarnation, secret, otherSecret = null } = this.identity;
@@ -232,8 +282,8 @@ export class AnyviaNode {
   }
 
   #arrivalOf(datagram: ForwardedDatagram, receivedBy: number): Parameters<Receiver['receive']>[0] | null {
-    const socket = this.#socketByName.get(datagram.socket);
-    if (socket === undefined) {
+    const socket = this.#socketByName.get(datagram.socket) ?? this.#peerSockets?.find(datagram.socket);
+    if (socket === undefined || socket === null) {
       this.#ports.log.warn(
         `node [${receivedBy}] received a datagram on ${datagram.socket}, which is no socket here`,
       );
@@ -278,6 +328,7 @@ export class AnyviaNode {
       statistics: this.statistics,
       hooks: emptyHooks(),
       cluster: this.cluster,
+      peerSockets: this.#peerSockets,
       ports,
       send: (bytes, flow) => this.send(bytes, flow),
       runRoute: (kind, name, context) => this.#script.run(kind, name, context),

@@ -6,6 +6,7 @@ import { parseNodeInfo } from '#cluster/member.ts';
 import type { ParameterValues } from '#module/define.ts';
 import type { LoadedScript } from '#module/load.ts';
 import type { SocketDefinition } from '#script/socket-definition.ts';
+import type { StreamSettings } from '#server/streams.ts';
 import { parseHostPort } from '#sip/host-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import { parseIp } from '#util/ip-address.ts';
@@ -41,6 +42,13 @@ export interface HealthConfiguration {
   readonly withdrawCommand: string;
 }
 
+/** `tcp_…` as the script says it. */
+export interface TcpConfiguration extends StreamSettings {
+  readonly backlog: number;
+  /** ms until the kernel probes an idle connection; null: it does not. */
+  readonly keepAliveMilliseconds: number | null;
+}
+
 export interface NodeConfiguration {
   readonly sockets: readonly LocalSocket[];
   /** By socket index: the address may be shared with other processes of this machine. */
@@ -52,6 +60,7 @@ export interface NodeConfiguration {
   /** T1, T2 and wt_timer as the script sets them for tm, ms. */
   readonly transactionTimers: { readonly t1: number; readonly t2: number; readonly linger: number };
   readonly cluster: ClusterConfiguration | null;
+  readonly tcp: TcpConfiguration;
   /** Peers go on with the INVITEs of a node that died (`takeover` of tm). */
   readonly takesOver: boolean;
 }
@@ -70,21 +79,13 @@ export function readConfiguration(
     if (isFailure(definition)) return definition;
     definitions.push(definition);
   }
-  const sockets: LocalSocket[] = [];
-  const reusePort: boolean[] = [];
-  for (const definition of definitions) {
-    if (definition.protocol !== 'udp') continue;
-    const addresses = addressesOf(definition.host);
-    if (isFailure(addresses)) return addresses;
-    for (const address of addresses) {
-      sockets.push(localSocket(sockets.length, definition, address));
-      reusePort.push(definition.reusePort);
-    }
-  }
+  const places = readSockets(script, definitions);
+  if (isFailure(places)) return places;
+  const { sockets, reusePort } = places;
   if (sockets.length === 0) {
     return new Failure(
       'SERVER_SOCKET_MISSING',
-      'the script names no UDP socket: add socket=udp:ADDRESS:5060',
+      'the script names no UDP or TCP socket: add socket=udp:ADDRESS:5060',
     );
   }
   const cluster = readCluster(script, definitions);
@@ -105,6 +106,7 @@ export function readConfiguration(
       linger: Number(transaction?.wt_timer ?? 0) * 1000,
     },
     cluster,
+    tcp: readTcp(script),
     takesOver: Number(transaction?.takeover ?? 1) !== 0,
   };
 }
@@ -126,6 +128,59 @@ function readHealth(globals: LoadedScript['globals']): HealthConfiguration | Fai
   return { address: place.host, port: place.port, ...commands };
 }
 
+/** UDP first: where a script names an address alone, it means that. */
+function readSockets(
+  script: LoadedScript,
+  definitions: readonly SocketDefinition[],
+): { sockets: LocalSocket[]; reusePort: boolean[] } | Failure {
+  const sockets: LocalSocket[] = [];
+  const reusePort: boolean[] = [];
+  for (const protocol of ['udp', 'tcp'] as const) {
+    const port =
+      protocol === 'udp' ? defaultSipPort : Number(parametersOf(script, 'proto_tcp')?.tcp_port ?? 5060);
+    for (const definition of definitions) {
+      if (definition.protocol !== protocol) continue;
+      if (protocol === 'tcp' && definition.anycast)
+        return new Failure(
+          'SERVER_SOCKET_ANYCAST',
+          `socket=tcp:${definition.host} anycast: the packets of a connection must all reach one node, use its own address`,
+        );
+      const addresses = addressesOf(definition.host);
+      if (isFailure(addresses)) return addresses;
+      for (const address of addresses) {
+        const numbered = definition.port === 0 ? { ...definition, port } : definition;
+        sockets.push({ ...localSocket(sockets.length, numbered, address), protocol });
+        reusePort.push(definition.reusePort);
+      }
+    }
+  }
+  return { sockets, reusePort };
+}
+
+/** What a phone or a network on the other side of the world needs; OpenSIPS gives up after a tenth of a second. */
+const connectMillisecondsDefault = 3000;
+/** OpenSIPS's own. */
+const connectionsDefault = 2048;
+const lifetimeSecondsDefault = 120;
+const messageSecondsDefault = 4;
+const backlogDefault = 511;
+
+function readTcp(script: LoadedScript): TcpConfiguration {
+  const number = (name: string, otherwise: number): number => Number(script.globals.get(name) ?? otherwise);
+  const protocol = parametersOf(script, 'proto_tcp');
+  const idleSeconds = number('tcp_keepidle', 0);
+  return {
+    connectionsMax: number('tcp_max_connections', connectionsDefault),
+    connectMilliseconds: Math.max(1, number('tcp_connect_timeout', connectMillisecondsDefault)),
+    lifetimeMilliseconds: number('tcp_connection_lifetime', lifetimeSecondsDefault) * 1000,
+    messageMilliseconds: number('tcp_max_msg_time', messageSecondsDefault) * 1000,
+    acceptsAliases: number('tcp_accept_aliases', 0) !== 0,
+    answersPings: Number(protocol?.tcp_crlf_pingpong ?? 1) !== 0,
+    backlog: number('tcp_socket_backlog', number('tcp_listen_backlog', backlogDefault)),
+    keepAliveMilliseconds: number('tcp_keepalive', 1) === 0 ? null : idleSeconds * 1000,
+  };
+}
+
 function localSocket(index: number, definition: SocketDefinition, address: string): LocalSocket {
   const port = definition.port === 0 ? defaultSipPort : definition.port;
   return {
@@ -140,16 +195,16 @@ function localSocket(index: number, definition: SocketDefinition, address: strin
   };
 }
 
-/** `-l udp:IP:PORT`, as `opensips -l`. */
+/** `-l udp:IP:PORT` or `-l tcp:IP:PORT`, as `opensips -l`. */
 function readListenOption(text: string): SocketDefinition | Failure {
-  const match = /^(?:(udp):)?(\[[0-9a-fA-F:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(text);
+  const match = /^(?:(udp|tcp):)?(\[[0-9a-fA-F:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(text);
   const port = Number(match?.[3] ?? 0);
   if (match === null || port > 65_535) {
-    return new Failure('SERVER_LISTEN_INVALID', `-l ${text}: expected udp:ADDRESS:PORT`);
+    return new Failure('SERVER_LISTEN_INVALID', `-l ${text}: expected udp:ADDRESS:PORT or tcp:ADDRESS:PORT`);
   }
   const host = (match[2] ?? '').replace(/^\[|\]$/g, '');
   return {
-    protocol: 'udp',
+    protocol: match[1] ?? 'udp',
     host,
     port,
     anycast: false,
@@ -170,7 +225,7 @@ function addressesOf(host: string): string[] | Failure {
   if (host === 'localhost') return ['127.0.0.1'];
   return new Failure(
     'SERVER_SOCKET_UNKNOWN',
-    `socket=udp:${host}: neither an address nor an interface of this machine`,
+    `socket=${host}: neither an address nor an interface of this machine`,
   );
 }
 

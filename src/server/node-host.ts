@@ -8,13 +8,14 @@ import type { ClusterPort, Logger, ModuleHost, ServiceToken } from '#module/host
 import type { Statistics } from '#module/statistics.ts';
 import type { NodeIdentity, NodePorts } from '#server/compose.ts';
 import type { NodeConfiguration } from '#server/configuration.ts';
+import type { PeerSockets } from '#server/peer-sockets.ts';
 import { parseHostPort } from '#sip/host-port.ts';
 import { parseUri } from '#sip/uri.ts';
 import { assert } from '#util/assert.ts';
 import type { Clock } from '#util/clock.ts';
 import { Failure, isFailure } from '#util/failure.ts';
 import { formatIp, isIp, parseIp } from '#util/ip-address.ts';
-import type { Flow, LocalSocket } from '#util/socket-address.ts';
+import { type Flow, isStream, type LocalSocket, socketName } from '#util/socket-address.ts';
 import type { TimerQueue } from '#util/timer-queue.ts';
 
 export interface HostParts {
@@ -24,6 +25,8 @@ export interface HostParts {
   readonly statistics: Statistics;
   readonly hooks: Hooks;
   readonly cluster: ClusterNode | null;
+  /** Null when the node stands alone. */
+  readonly peerSockets: PeerSockets | null;
   readonly ports: NodePorts;
   send(bytes: Uint8Array, flow: Flow): void;
   runRoute(kind: RouteKind, name: string, context: MessageContext): number | Promise<number>;
@@ -74,7 +77,25 @@ export class NodeHost implements ModuleHost {
   }
 
   isMyself(host: string, port: number): boolean {
-    return this.#own.has(`${host}:${port}`) || this.#own.has(`${canonicalHost(host)}:${port}`);
+    if (this.#own.has(`${host}:${port}`) || this.#own.has(`${canonicalHost(host)}:${port}`)) return true;
+    const { peerSockets } = this.#parts;
+    return peerSockets !== null && port !== 0 && peerSockets.has(canonicalHost(host), port);
+  }
+
+  socketNamed(name: string): LocalSocket | null {
+    for (const socket of this.sockets) if (socketName(socket) === name) return socket;
+    const tagged = name === '' ? undefined : this.sockets.find((socket) => socket.tag === name);
+    return tagged ?? this.#parts.peerSockets?.find(name) ?? null;
+  }
+
+  socketAdvertised(protocol: string, host: string, port: number): LocalSocket | null {
+    const name = canonicalHost(host);
+    const number = port === 0 ? defaultSipPort : port;
+    for (const socket of this.sockets) {
+      if (socket.protocol !== protocol || socket.advertisedPort !== number) continue;
+      if (canonicalHost(socket.advertisedAddress) === name) return socket;
+    }
+    return this.#parts.peerSockets?.advertised(protocol, name, number) ?? null;
   }
 
   flagBit(kind: 'message' | 'branch' | 'dialog', name: string): number | Failure {
@@ -111,16 +132,24 @@ export class NodeHost implements ModuleHost {
     this.#parts.send(bytes, flow);
   }
 
-  resolve(uri: string, socket: LocalSocket | null, done: (flow: Flow | Failure) => void): void {
+  resolve(
+    uri: string,
+    socket: LocalSocket | null,
+    done: (flow: Flow | Failure) => void,
+    incoming?: LocalSocket,
+  ): void {
     const target = this.#target(uri);
     if (isFailure(target)) {
       done(target);
       return;
     }
     const finish = (address: string): void => {
-      const from = socket ?? this.#socketTowards(address);
-      if (from === null) done(new Failure('SERVER_SOCKET_MISSING', `no socket of ours reaches ${address}`));
-      else done({ socket: from, address, port: target.port });
+      const transport = target.transport ?? socket?.protocol ?? this.#defaultTransport;
+      const from = this.#socketTowards(address, transport, socket, incoming);
+      // Connections are found by the address: it has one spelling.
+      if (from !== null)
+        done({ socket: from, address: isStream(from) ? canonicalHost(address) : address, port: target.port });
+      else done(new Failure('SERVER_SOCKET_MISSING', `no ${transport} socket of ours reaches ${address}`));
     };
     if (isIp(target.host)) {
       finish(target.host);
@@ -152,22 +181,44 @@ export class NodeHost implements ModuleHost {
   }
 
   /** RFC 3261 19.1.2: maddr first, then the host; the port of the URI or the default. */
-  #target(uri: string): { host: string; port: number } | Failure {
+  #target(uri: string): { host: string; port: number; transport: 'udp' | 'tcp' | null } | Failure {
     const parsed = parseUri(uri);
     if (isFailure(parsed)) return parsed;
     if (parsed.host === '') return new Failure('SERVER_TARGET_INVALID', `${uri} names no host`);
     const maddr = parsed.parameter('maddr');
     const host = maddr === null ? parsed.host : (parseHostPort(maddr)?.host ?? parsed.host);
-    const transport = parsed.parameter('transport');
-    if (transport !== null && transport.toLowerCase() !== 'udp') {
+    const transport = parsed.parameter('transport')?.toLowerCase() ?? null;
+    if (transport !== null && !this.sockets.some((socket) => socket.protocol === transport)) {
       return new Failure('SERVER_TRANSPORT_MISSING', `${uri}: there is no ${transport} socket`);
     }
-    return { host, port: parsed.port === 0 ? defaultSipPort : parsed.port };
+    return {
+      host,
+      port: parsed.port === 0 ? defaultSipPort : parsed.port,
+      transport: transport as 'udp' | 'tcp' | null,
+    };
   }
 
-  #socketTowards(address: string): LocalSocket | null {
-    const wanted = address.includes(':');
-    return this.sockets.find((socket) => socket.address.includes(':') === wanted) ?? null;
+  /** RFC 3263 4.1: UDP where nothing else is said. */
+  get #defaultTransport(): LocalSocket['protocol'] {
+    return this.sockets[0]!.protocol;
+  }
+
+  /** The one that the script insists on, the one that the request came by, or the first of the transport. */
+  #socketTowards(
+    address: string,
+    transport: LocalSocket['protocol'],
+    forced: LocalSocket | null,
+    incoming: LocalSocket | undefined,
+  ): LocalSocket | null {
+    if (forced?.protocol === transport) return forced;
+    const isSix = address.includes(':');
+    const fits = (socket: LocalSocket): boolean =>
+      socket.protocol === transport && socket.address.includes(':') === isSix;
+    if (incoming !== undefined && incoming.node === undefined && fits(incoming)) return incoming;
+    // What stands at the address of the socket that would have been used is in the same network.
+    const like = forced ?? incoming;
+    const alike = this.sockets.find((socket) => socket.address === like?.address && fits(socket));
+    return alike ?? this.sockets.find(fits) ?? null;
   }
 
   /** 4 or 6 when all our sockets are of one family, else 0. */

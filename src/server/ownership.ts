@@ -16,7 +16,7 @@ import type { SipMessage } from '#sip/message.ts';
 import { detach } from '#sip/serialize.ts';
 import type { OwnerTag } from '#transaction/branch.ts';
 import type { TransactionTable } from '#transaction/table.ts';
-import { socketName } from '#util/socket-address.ts';
+import { sharedName } from '#util/socket-address.ts';
 
 /** OpenSIPS's names of what was handed over; ACKs count as requests there. */
 const counterNames: Readonly<Record<ForwardKind, string>> = {
@@ -204,7 +204,7 @@ export class Ownership implements TransactionClaims {
       bytes: arrival.bytes,
       sourceAddress: source.address,
       sourcePort: source.port,
-      socket: source.socket.tag === '' ? socketName(source.socket) : source.socket.tag,
+      socket: sharedName(source.socket),
       receivedAt: now,
     };
     if (!this.#cluster.forward(now, node, datagram)) return false;

@@ -27,7 +27,7 @@ import { addOwnCommands } from '#server/own-commands.ts';
 import { anyviaVersion } from '#server/version.ts';
 import { bracketed } from '#sip/host-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
-import { type Flow, socketName } from '#util/socket-address.ts';
+import { isStream, type LocalSocket, socketName } from '#util/socket-address.ts';
 import { TimerQueue } from '#util/timer-queue.ts';
 
 export interface StartOptions {
@@ -44,8 +44,6 @@ const exitCodes = { clean: 0, unusable: 69, configuration: 78 } as const;
 const incarnationEpoch = Date.UTC(2026, 0, 1);
 /** How long SIGTERM lets own transactions finish: all but ringing calls are over long before. */
 const drainSeconds = 40;
-/** Destinations that fail within one turn of the event loop; those beyond time out by themselves. */
-const unreachableMax = 10_000;
 
 /** Runs until the node stops; resolves with the exit code. */
 export async function startServer(options: StartOptions): Promise<number> {
@@ -86,8 +84,9 @@ class Server {
   readonly #driver: TimerDriver;
   readonly #resolver = new Resolver();
   readonly #udp: UdpListener[] = [];
-  /** Destinations that could not be sent to in this turn. */
-  readonly #unreachable = new Map<string, Flow>();
+  readonly #streams: LinkListener[] = [];
+  /** By local address. */
+  readonly #streamConnectors = new Map<string, LinkConnector>();
   readonly #intervals: NodeJS.Timeout[] = [];
   readonly #databases: Databases;
   #membership: MembershipReader | null = null;
@@ -166,6 +165,8 @@ class Server {
     for (const interval of this.#intervals) clearInterval(interval);
     this.#driver.stop();
     for (const listener of this.#udp) listener.close();
+    for (const connector of this.#streamConnectors.values()) connector.close();
+    await Promise.all(this.#streams.map((listener) => listener.close()));
     this.#connector?.close();
     this.#control?.close();
     this.#health?.close();
@@ -194,34 +195,62 @@ class Server {
     node.statistics.gauge('memory', 'buffers', () => process.memoryUsage().external);
     node.statistics.gauge('memory', 'resident', () => process.memoryUsage.rss());
     for (const socket of this.#configuration.sockets) {
+      const reusePort = this.#configuration.reusePort[socket.index]!;
+      if (isStream(socket)) {
+        const problem = await this.#openStream(node, socket, reusePort);
+        if (problem !== null) return problem;
+        continue;
+      }
       const user = {
         onDatagram: (bytes: Buffer, address: string, port: number) =>
           node.receive(bytes, address, port, socket),
         onSendError: (code: string, address: string, port: number) => {
           node.statistics.counter('net', 'send_errors').value++;
           this.#log.debug(`cannot send to ${bracketed(address)}:${port}: ${code}`);
-          this.#noteUnreachable(node, { socket, address, port });
+          node.noteUnreachable({ socket, address, port });
         },
       };
-      const listener = await UdpListener.bind(socket, user, this.#configuration.reusePort[socket.index]!);
+      const listener = await UdpListener.bind(socket, user, reusePort);
       if (isFailure(listener)) return listener;
       this.#udp[socket.index] = listener;
     }
     return null;
   }
 
-  /** Told to the transactions at the end of the turn, each destination once. */
-  #noteUnreachable(node: AnyviaNode, flow: Flow): void {
-    if (this.#unreachable.size === 0) {
-      setImmediate(() => {
-        const flows = [...this.#unreachable.values()];
-        this.#unreachable.clear();
-        node.table.onTransportErrors(systemClock.monotonic(), flows);
-        this.#driver.rearm();
-      });
-    }
-    if (this.#unreachable.size < unreachableMax)
-      this.#unreachable.set(`${flow.socket.protocol}:${flow.address}:${flow.port}`, flow);
+  async #openStream(node: AnyviaNode, socket: LocalSocket, reusePort: boolean): Promise<Failure | null> {
+    const { tcp } = this.#configuration;
+    const listener = await LinkListener.listen({
+      protocol: 'tcp',
+      address: socket.address,
+      port: socket.port,
+      // Counted and logged above; the kernel's own limit is only there for what comes before.
+      connectionsMax: tcp.connectionsMax + 64,
+      backlog: tcp.backlog,
+      reusePort,
+      environment: this.#streamEnvironment(),
+      accept: (link, now) => node.streams.accept(link, socket, now),
+    });
+    if (isFailure(listener)) return listener;
+    this.#streams.push(listener);
+    return null;
+  }
+
+  /** Connections of ours come from the address of the socket that they stand for. */
+  #streamConnector(address: string): LinkConnector {
+    const known = this.#streamConnectors.get(address);
+    if (known !== undefined) return known;
+    const isAny = address === '0.0.0.0' || address === '::';
+    const connector = new LinkConnector(this.#streamEnvironment(), isAny ? null : address);
+    this.#streamConnectors.set(address, connector);
+    return connector;
+  }
+
+  #streamEnvironment(): LinkEnvironment {
+    const { keepAliveMilliseconds } = this.#configuration.tcp;
+    return {
+      ...this.#linkEnvironment(),
+      ...(keepAliveMilliseconds !== null && { keepAliveMilliseconds }),
+    };
   }
 
   async #openLinks(node: AnyviaNode, own: Member | null): Promise<Failure | null> {
@@ -282,6 +311,8 @@ class Server {
         setLogLevel: (level) => log.setLevel(level),
       },
       send: (bytes, flow) => this.#udp[flow.socket.index]?.send(bytes, flow.address, flow.port),
+      connectStream: ({ socket, address, port }, user) =>
+        this.#streamConnector(socket.address).connect(address, port, user),
       resolveName: (host, family, done) =>
         this.#resolver.resolve(systemClock.monotonic(), host, family, done),
       random: randomBytes,

@@ -15,6 +15,8 @@ export interface LocalSocket {
   readonly anycast: boolean;
   /** Name that is equal on all nodes for sockets that correspond (`tag NAME`); '' without one. */
   readonly tag: string;
+  /** The peer that has this socket; absent: this node does. */
+  readonly node?: number;
 }
 
 /** One end-to-end path of a datagram: our socket and the other side's address. */
@@ -23,6 +25,16 @@ export interface Flow {
   /** IP text of the other side, without brackets. */
   readonly address: string;
   readonly port: number;
+}
+
+/** True when messages are sent over connections (RFC 3261 17: a reliable transport). */
+export function isStream(socket: LocalSocket): boolean {
+  return socket.protocol !== 'udp';
+}
+
+/** What peers call it: its tag, which corresponding sockets share; a connection ends at one node's socket alone. */
+export function sharedName(socket: LocalSocket): string {
+  return socket.tag === '' || isStream(socket) ? socketName(socket) : socket.tag;
 }
 
 /** `udp:IP:PORT`, IPv6 in brackets: the form that scripts and `$socket_in` use. */

@@ -20,7 +20,7 @@ import { parseUri } from '#sip/uri.ts';
 import { assert } from '#util/assert.ts';
 import { ManualClock } from '#util/clock.ts';
 import { Failure, isFailure } from '#util/failure.ts';
-import type { Flow, LocalSocket } from '#util/socket-address.ts';
+import { type Flow, type LocalSocket, socketName } from '#util/socket-address.ts';
 import { TimerQueue } from '#util/timer-queue.ts';
 
 export const testSocket: LocalSocket = {
@@ -104,6 +104,22 @@ export class TestHost implements ModuleHost {
     const parsed = parseUri(uri);
     if (isFailure(parsed)) done(parsed);
     else done({ socket: socket ?? testSocket, address: parsed.host, port: parsed.port || 5060 });
+  }
+
+  socketNamed(name: string): LocalSocket | null {
+    return this.sockets.find((socket) => socketName(socket) === name || socket.tag === name) ?? null;
+  }
+
+  socketAdvertised(protocol: string, host: string, port: number): LocalSocket | null {
+    const wanted = port === 0 ? 5060 : port;
+    return (
+      this.sockets.find(
+        (socket) =>
+          socket.protocol === protocol &&
+          socket.advertisedAddress === host &&
+          socket.advertisedPort === wanted,
+      ) ?? null
+    );
   }
 
   every(interval: number, run: (now: number) => void): void {

@@ -28,16 +28,21 @@ function resolveAndSend(
   textFor: (flow: Flow) => string | null,
 ): number {
   let result = 1;
-  core.host.resolve(uri, context.sendSocket, (flow) => {
-    if (isFailure(flow)) {
-      core.host.log.warn(`forward: ${flow.message}`, { callId: context.message.callId });
-      result = -1;
-      return;
-    }
-    const text = textFor(flow);
-    if (text === null) result = -1;
-    else core.host.send(toBytes(text), flow);
-  });
+  core.host.resolve(
+    uri,
+    context.sendSocket,
+    (flow) => {
+      if (isFailure(flow)) {
+        core.host.log.warn(`forward: ${flow.message}`, { callId: context.message.callId });
+        result = -1;
+        return;
+      }
+      const text = textFor(flow);
+      if (text === null) result = -1;
+      else core.host.send(toBytes(text), flow);
+    },
+    context.source.socket,
+  );
   return result;
 }
 

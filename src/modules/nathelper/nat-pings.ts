@@ -15,7 +15,6 @@ import { toBytes } from '#sip/serialize.ts';
 import { parseUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';
 import type { Flow, LocalSocket } from '#util/socket-address.ts';
-import { socketName } from '#util/socket-address.ts';
 
 export interface PingSettings {
   readonly intervalSeconds: number;
@@ -57,7 +56,6 @@ export class NatPings implements ClusterSubscriber {
   readonly #host: ModuleHost;
   readonly #settings: PingSettings;
   readonly #watched = new Map<string, Watch>();
-  readonly #sockets = new Map<string, LocalSocket>();
   readonly #counters: Readonly<Record<'sent' | 'answered' | 'failed' | 'removed', Counter>>;
   #location: LocationService | null = null;
   #nextBucket = 0;
@@ -76,7 +74,6 @@ export class NatPings implements ClusterSubscriber {
       failed: counter('pings_failed'),
       removed: counter('contacts_removed'),
     };
-    for (const socket of host.sockets) this.#sockets.set(socketName(socket), socket);
     host.every(stepMilliseconds, () => this.#step());
     host.hooks.onForeignReply.push((response) => this.#onReply(response));
     host.cluster?.subscribe(clusterChannels.keepAlive, this);
@@ -157,7 +154,7 @@ export class NatPings implements ClusterSubscriber {
     // A proxy on the way keeps its own entries open: what is not SIP does not get through it.
     if (!isSip && binding.path !== '') return;
     if (!this.#isReached(next)) return;
-    const socket = this.#settings.socket ?? this.#sockets.get(binding.socket) ?? null;
+    const socket = this.#settings.socket ?? this.#host.socketNamed(binding.socket);
     this.#host.resolve(next, socket, (flow) => {
       if (isFailure(flow)) this.#counters.failed.value++;
       else this.#send(flow, binding, isSip ? mark : null);

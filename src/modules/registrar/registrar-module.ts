@@ -18,7 +18,6 @@ import { type LocationService, locationService } from '#registrar/location-servi
 import type { PathMode, RegistrarRules } from '#registrar/registration.ts';
 import { type Failure, isFailure } from '#util/failure.ts';
 import type { LocalSocket } from '#util/socket-address.ts';
-import { socketName } from '#util/socket-address.ts';
 
 /** A script has a handful of calls; flags made of variables must not grow without end. */
 const optionsMax = 256;
@@ -41,7 +40,6 @@ export class RegistrarModule {
   readonly #addressRules: AddressRules;
   readonly #saveOptions = new Map<string, SaveOptions>();
   readonly #lookupOptions = new Map<string, LookupOptions>();
-  readonly #sockets = new Map<string, LocalSocket>();
 
   constructor(host: ModuleHost, parameters: ParameterValues) {
     this.host = host;
@@ -62,7 +60,6 @@ export class RegistrarModule {
     this.socketHeader = String(parameters.sock_hdr_name ?? '');
     this.#receivedAttribute =
       parameters.received_avp === null ? '' : attributeName(String(parameters.received_avp));
-    for (const socket of host.sockets) this.#sockets.set(socketName(socket), socket);
     this.accepted = host.statistics.counter('registrar', 'accepted_regs');
     this.rejected = host.statistics.counter('registrar', 'rejected_regs');
     for (const [name, value] of [
@@ -92,9 +89,9 @@ export class RegistrarModule {
     return stored === undefined || stored === null ? '' : String(stored);
   }
 
-  /** A socket of this node by its name; null when it is another node's. */
+  /** A socket of this node by its name, or a peer's that holds the client's connection; null when it is unknown. */
   socket(name: string): LocalSocket | null {
-    return this.#sockets.get(name) ?? null;
+    return this.host.socketNamed(name);
   }
 
   saveOptions(text: string | null): SaveOptions {

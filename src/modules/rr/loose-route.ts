@@ -40,6 +40,7 @@ function removeOnly(host: ModuleHost, context: MessageContext, line: number): st
   const { message, edits } = context;
   for (const hook of host.hooks.onOwnRoute) hook(context, message.topRoute!);
   edits.remove(message.lineStart(line), message.lineEnd(line));
+  leaveBy(host, context, message.topRoute!, false);
   return message.toTag === '' ? null : message.topRoute!.parameters;
 }
 
@@ -54,11 +55,22 @@ function followRoutes(host: ModuleHost, context: MessageContext): string | null 
   if (own > 0) {
     for (const hook of host.hooks.onOwnRoute) hook(context, routes[0]!.uri!);
     removeFirst(message, context.edits, routes, own);
+    leaveBy(host, context, routes[own - 1]!.uri!, own > 1);
   }
   const left = routes.slice(own);
   if (left.length > 0) setNextHop(context, left);
   else if (message.toTag === '') return null;
   return parameters;
+}
+
+/**
+ * RFC 5658 3.2: the request leaves by the socket that the last of our Routes names, unless the script says another.
+ * With one Route over UDP that is the socket that it would leave by anyway.
+ */
+function leaveBy(host: ModuleHost, context: MessageContext, route: SipUri, isSecond: boolean): void {
+  if (context.sendSocket !== null || (!isSecond && !route.parameters.includes('transport='))) return;
+  const protocol = route.parameter('transport')?.toLowerCase() ?? 'udp';
+  context.sendSocket = host.socketAdvertised(protocol, route.host, route.port);
 }
 
 function isOwn(host: ModuleHost, uri: SipUri | null): boolean {

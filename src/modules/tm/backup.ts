@@ -21,7 +21,7 @@ import type { ProxyBranch } from '#proxy/proxy-branch.ts';
 import { parseMessage } from '#sip/message.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { isFailure } from '#util/failure.ts';
-import { type Flow, type LocalSocket, socketName } from '#util/socket-address.ts';
+import { type Flow, sharedName } from '#util/socket-address.ts';
 
 /** Attachment that holds the tag of our own replies. */
 const tagAttachment = 'tm.totag';
@@ -41,7 +41,7 @@ export function saveTransaction(module: TransactionModule, transaction: ScriptTr
     toTag: (context.ownAttachments?.get(tagAttachment) as string | undefined) ?? '',
     requestUri: context.requestUri,
     destinationUri: context.destinationUri,
-    sendSocket: context.sendSocket === null ? '' : nameOf(context.sendSocket),
+    sendSocket: context.sendSocket === null ? '' : sharedName(context.sendSocket),
     edits: context.edits.list(),
     attributes: [...(context.ownAttributes ?? [])].map(([name, values]) => ({ name, values })),
     messageFlags: context.messageFlags,
@@ -66,11 +66,7 @@ function saveTarget(branch: ProxyBranch): SavedTarget {
 }
 
 function saveFlow({ socket, address, port }: Flow): SavedFlow {
-  return { socket: nameOf(socket), address, port };
-}
-
-function nameOf(socket: LocalSocket): string {
-  return socket.tag === '' ? socketName(socket) : socket.tag;
+  return { socket: sharedName(socket), address, port };
 }
 
 /** Null when this node cannot go on with it: another version, another socket, or it has that transaction already. */
@@ -105,7 +101,7 @@ function restoreContext(host: ModuleHost, context: MessageContext, saved: SavedT
   context.forceRport = saved.forceRport;
   context.requestUri = saved.requestUri;
   context.destinationUri = saved.destinationUri;
-  context.sendSocket = saved.sendSocket === '' ? null : socketOf(host, saved.sendSocket);
+  context.sendSocket = saved.sendSocket === '' ? null : host.socketNamed(saved.sendSocket);
   context.messageFlags = saved.messageFlags;
   context.branchFlags = saved.branchFlags;
   if (saved.toTag !== '') context.attachments.set(tagAttachment, saved.toTag);
@@ -142,10 +138,6 @@ function resume(
 }
 
 function restoreFlow(host: ModuleHost, { socket, address, port }: SavedFlow): Flow | null {
-  const own = socketOf(host, socket);
+  const own = host.socketNamed(socket);
   return own === null ? null : { socket: own, address, port };
-}
-
-function socketOf(host: ModuleHost, name: string): LocalSocket | null {
-  return host.sockets.find((socket) => nameOf(socket) === name) ?? null;
 }

@@ -163,7 +163,7 @@ function resolveBranch(
   let result: number = relayResult.relayed;
   const socket = branch.socket ?? prepared.context.sendSocket;
   // RFC 3261 16.6 step 7: an outbound proxy of the script first, then the first Route, then the Request-URI.
-  module.host.resolve(branch.destinationUri ?? path ?? state.requestUri, socket, (flow) => {
+  const onFlow = (flow: Flow | Failure): void => {
     answered = true;
     if (later) transaction.resolving--;
     if (transaction.ended) return;
@@ -176,7 +176,9 @@ function resolveBranch(
     if (startBranch(module, transaction, prepared, flow)) return;
     result = relayResult.failed;
     if (later) endIfNothingLeft(module, prepared.context, transaction);
-  });
+  };
+  const target = branch.destinationUri ?? path ?? state.requestUri;
+  module.host.resolve(target, socket, onFlow, prepared.context.requestSource.socket);
   if (!answered) {
     later = true;
     transaction.resolving++;
@@ -244,13 +246,12 @@ function relayAck(module: TransactionModule, context: MessageContext): number {
 
 function relayStatelessly(module: TransactionModule, context: MessageContext): number {
   let result: number = relayResult.relayed;
-  module.host.resolve(context.destinationUri ?? context.requestUri, context.sendSocket, (flow) => {
-    if (isFailure(flow)) {
-      result = relayResult.badDestination;
-      return;
-    }
-    sendStatelessly(module, context, flow);
-  });
+  const onFlow = (flow: Flow | Failure): void => {
+    if (isFailure(flow)) result = relayResult.badDestination;
+    else sendStatelessly(module, context, flow);
+  };
+  const target = context.destinationUri ?? context.requestUri;
+  module.host.resolve(target, context.sendSocket, onFlow, context.source.socket);
   return result;
 }
 

@@ -163,7 +163,7 @@ describe('modules', () => {
 describe('what else a script says', () => {
   const script = load(
     'log_level=3\nserver_header="Server: X"\nsocket=udp:10.0.0.1:5060 anycast # ours\nlisten=bin:10.0.0.1:5566\n' +
-      'socket=tcp:10.0.0.1:5060\nalias=example.org\ntimer_route[tick, 30] { exit; }\nroute { exit; }\n' +
+      'socket=tls:10.0.0.1:5061\nalias=example.org\ntimer_route[tick, 30] { exit; }\nroute { exit; }\n' +
       'onreply_route { exit; }\nfailure_route[f] { exit; }\nevent_route[E_X, sync] { exit; }',
   );
 
@@ -173,11 +173,11 @@ describe('what else a script says', () => {
     expect(script.sockets.map(({ protocol, port, anycast }) => [protocol, port, anycast])).toEqual([
       ['udp', 5060, true],
       ['bin', 5566, false],
-      ['tcp', 5060, false],
+      ['tls', 5061, false],
     ]);
     expect(script.aliases).toEqual([{ host: 'example.org', port: 0 }]);
     expect(script.warnings.map(({ cause }) => cause)).toEqual([
-      'tcp is not served: nobody listens on tcp:10.0.0.1:5060',
+      'tls is not served: nobody listens on tls:10.0.0.1:5061',
     ]);
   });
 
