@@ -5,7 +5,7 @@ import { serviceToken } from '#module/host.ts';
 import type { DigestHash } from '#sip/digest.ts';
 import type { SipMessage } from '#sip/message.ts';
 import type { Failure } from '#util/failure.ts';
-import type { LocalSocket } from '#util/socket-address.ts';
+import type { Flow, LocalSocket } from '#util/socket-address.ts';
 
 /** A request of our own. Values of header fields are written as they stand. */
 export interface LocalRequest {
@@ -38,6 +38,17 @@ export interface LocalOutcome {
   readonly response: SipMessage | null;
   readonly problem: Failure | null;
 }
+
+/** Connections of clients (TCP). Provided by the node. */
+export interface ConnectionService {
+  /** The connection that a message came by is not idle for so long, ms: somebody is to be reached over it. */
+  keep(flow: Flow, milliseconds: number): void;
+  /** Requests to `port` of the address that the connection came from go over it; false when it is gone. */
+  addAlias(flow: Flow, port: number): boolean;
+  /** Those that there are, for a listing. */
+  list(): readonly Readonly<Record<string, string | number>>[];
+}
+export const connectionService = serviceToken<ConnectionService>('connections');
 
 /** Provided by `tm`. */
 export interface TransactionService {

@@ -367,8 +367,10 @@ class Plan {
       const first = nextHop(pathParameter(request.values(headerNames.path)[0], 'received') ?? '');
       if (first !== '') return first;
     }
-    // RFC 5626 5.3: of a flow that ends here, requests go back over the flow.
-    return usesOutbound && request.values(headerNames.via).length === 1 ? sender : '';
+    // RFC 5626 5.3: of a flow that ends here, requests go back over the flow; so they do over any connection that a
+    // client made, for it may well be the only way to it.
+    const isFlow = usesOutbound || sender.includes(';transport=');
+    return isFlow && request.values(headerNames.via).length === 1 ? sender : '';
   }
 }
 

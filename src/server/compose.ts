@@ -16,6 +16,7 @@ import type { BoundScript, LoadedScript } from '#module/load.ts';
 import {
   clusterView,
   commandDirectory,
+  connectionService,
   type ProcessView,
   processView,
   secretService,
@@ -343,6 +344,7 @@ export class AnyviaNode {
       derive: (purpose) => clusterKey(purpose, this.identity, ports),
     });
     host.provide(processView, ports.process);
+    host.provide(connectionService, this.streams);
     if (ports.locationDatabase !== null) host.provide(locationDatabase, ports.locationDatabase);
     if (ports.tables !== null) host.provide(tableService, ports.tables);
     if (this.cluster !== null) {

@@ -44,12 +44,8 @@ export interface StreamPorts {
   onUnreachable(flow: Flow): void;
 }
 
-export interface StreamDescription {
-  readonly local: string;
-  readonly remote: string;
-  readonly state: 'open' | 'connecting';
-  readonly opened: 'here' | 'there';
-}
+/** As the listing of OpenSIPS (`list_tcp_conns`) has it. */
+export type StreamDescription = Readonly<Record<'Type' | 'State' | 'Remote' | 'Local' | 'Opened', string>>;
 
 /** Part of all connections that one address may open: others are served, whatever it does. */
 const sourceShare = 0.5;
@@ -255,10 +251,11 @@ export class Streams implements StreamOwner, TimerTarget {
 
   list(): StreamDescription[] {
     return Array.from(this.#connections, (connection) => ({
-      local: socketName(connection.socket),
-      remote: placeOf(connection),
-      state: connection.isOpen ? 'open' : 'connecting',
-      opened: connection.isAccepted ? 'there' : 'here',
+      Type: connection.socket.protocol,
+      State: connection.isOpen ? 'connected' : 'connecting',
+      Remote: placeOf(connection),
+      Local: socketName(connection.socket),
+      Opened: connection.isAccepted ? 'by the other side' : 'here',
     }));
   }
 }

@@ -10,7 +10,8 @@ import { isFailure } from '#util/failure.ts';
 
 interface Wire {
   readonly port: number;
-  write(text: string): void;
+  /** `port` of the loopback address, over UDP. */
+  write(text: string, port?: number): void;
   close(): void;
 }
 
@@ -25,7 +26,7 @@ export class SipPhone {
   isClosed = false;
   #wire!: Wire;
   readonly #proxyPort: number;
-  readonly #tag = `t${++phones}`;
+  readonly tag = `t${++phones}`;
   #branches = 0;
   #waiting: (() => void)[] = [];
 
@@ -43,7 +44,7 @@ export class SipPhone {
     socket.on('message', (bytes) => phone.#hear(bytes));
     phone.#wire = {
       port: socket.address().port,
-      write: (text) => socket.send(Buffer.from(text, 'latin1'), proxyPort, host),
+      write: (text, port = proxyPort) => socket.send(Buffer.from(text, 'latin1'), port, host),
       close: () => socket.close(),
     };
     return phone;
@@ -91,8 +92,8 @@ export class SipPhone {
   }
 
   /** The raw bytes. */
-  write(text: string): void {
-    this.#wire.write(text);
+  write(text: string, port?: number): void {
+    this.#wire.write(text, port);
   }
 
   close(): void {
@@ -101,13 +102,13 @@ export class SipPhone {
 
   /** Sends a request; header lines without their ends. */
   request(method: string, uri: string, parts: RequestParts = {}): void {
-    const { to = uri, toTag = '', callId = `call-${this.#tag}`, cseq = 1, body = '', headers = [] } = parts;
-    const branch = parts.branch ?? `z9hG4bK${this.#tag}-${++this.#branches}`;
+    const { to = uri, toTag = '', callId = `call-${this.tag}`, cseq = 1, body = '', headers = [] } = parts;
+    const branch = parts.branch ?? `z9hG4bK${this.tag}-${++this.#branches}`;
     const lines = [
       `${method} ${uri} SIP/2.0`,
       `Via: SIP/2.0/${this.transport} ${host}:${this.port};branch=${branch};rport`,
       'Max-Forwards: 70',
-      `From: <sip:${this.user}@${host}:${this.#proxyPort}>;tag=${this.#tag}`,
+      `From: <sip:${this.user}@${host}:${this.#proxyPort}>;tag=${this.tag}`,
       `To: <${to}>${toTag === '' ? '' : `;tag=${toTag}`}`,
       `Call-ID: ${callId}`,
       `CSeq: ${cseq} ${method}`,
@@ -124,10 +125,10 @@ export class SipPhone {
     const text = buildResponse(request, {
       status,
       reason: 'Test',
-      toTag: this.#tag,
+      toTag: this.tag,
       headers: [...contact, ...headers].map((line) => `${line}\r\n`).join(''),
     });
-    this.write(text);
+    this.write(text, request.topVia.port);
   }
 
   /** The next message that is this request or, by its number, this response; it is taken. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { SipMessage } from '#sip/message.ts';
-import { Daemon, freeUdpPorts } from '../support/daemon.ts';
+import { Daemon, freeUdpPorts, until } from '../support/daemon.ts';
 import { recordRoutes, routesOf, SipPhone } from '../support/sip-phone.ts';
 
 const modules = ['proto_udp', 'proto_tcp', 'tm', 'sl', 'rr', 'maxfwd', 'sipmsgops', 'signaling', 'usrloc']
@@ -144,5 +144,123 @@ describe('a node that listens on UDP and TCP', () => {
     const caller = await phone('alice', 'tcp');
     caller.write('\r\n\r\n');
     await expect.poll(() => caller.pongs).toBe(1);
+  });
+});
+
+const nodeIds = [1, 2] as const;
+
+const clusterScript = (
+  node: number,
+  ports: readonly number[],
+  bins: readonly number[],
+): string => `log_level=2
+socket=udp:127.0.0.1:${ports[node - 1]}
+socket=tcp:127.0.0.1:${ports[node - 1]}
+socket=bin:127.0.0.1:${bins[node - 1]}
+${modules}loadmodule "proto_bin.so"
+loadmodule "clusterer.so"
+modparam("clusterer", "db_mode", 0)
+modparam("clusterer", "my_node_id", ${node})
+modparam("clusterer", "shared_secret", "tcp")
+modparam("clusterer", "my_node_info", "cluster_id=1,node_id=${node},url=bin:127.0.0.1:${bins[node - 1]}")
+modparam("clusterer", "neighbor_node_info", "cluster_id=1,node_id=${3 - node},url=bin:127.0.0.1:${bins[2 - node]}")
+modparam("usrloc", "working_mode_preset", "full-sharing-cluster")
+alias=phones.example.org
+route {
+  if (has_totag()) {
+    if (loose_route()) { t_relay(); exit; }
+    if (is_method("ACK")) { if (t_check_trans()) t_relay(); exit; }
+    sl_send_reply(404, "Not here");
+    exit;
+  }
+  if (is_method("REGISTER")) { save("location"); exit; }
+  if (is_method("INVITE")) record_route();
+  if (!lookup("location")) { sl_send_reply(404, "Nobody"); exit; }
+  t_relay();
+}
+`;
+
+describe('a phone whose connection another node of the cluster holds', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'anyvia-tcp-cluster-'));
+  let nodes: Daemon[] = [];
+  let ports: number[] = [];
+  const uri = 'sip:bob@phones.example.org';
+
+  beforeAll(async () => {
+    const free = await freeUdpPorts(4);
+    ports = free.slice(0, 2);
+    nodes = nodeIds.map(
+      (node) => new Daemon(folder, `node${node}`, clusterScript(node, ports, free.slice(2))),
+    );
+    await Promise.all(nodes.map((node) => node.start()));
+    await until(() => nodes.every((node) => node.log.includes('is UP')));
+  });
+
+  afterAll(async () => {
+    await Promise.all(nodes.map((node) => node.kill()));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function registered(): Promise<SipPhone> {
+    const callee = await SipPhone.tcp('bob', ports[0]!);
+    callee.request('REGISTER', 'sip:phones.example.org', { to: uri, callId: `reg-${callee.port}` });
+    await callee.next(200);
+    return callee;
+  }
+
+  it('is called through that node, answers, and hangs up: its BYE finds the way too', async () => {
+    const callee = await registered();
+    const caller = await SipPhone.udp('alice', ports[1]!);
+    const callId = `cluster-${caller.port}`;
+    // The registration is on its way to the second node.
+    await until(async () => {
+      caller.request('OPTIONS', uri, { callId: `probe-${Date.now()}` });
+      await caller.next(404, 100).catch(() => null);
+      return callee.heard.some((message) => message.method === 'OPTIONS');
+    });
+    callee.heard.length = 0;
+    caller.request('INVITE', uri, { callId, body: fourKilobytes });
+    const invite = await callee.next('INVITE');
+    expect([invite.topVia.protocol, invite.topVia.port]).toEqual(['TCP', ports[0]]);
+    callee.answer(invite, 180);
+    await caller.next(180);
+    callee.answer(invite, 200);
+    const answer = await caller.next(200);
+    expect(recordRoutes(answer).map((value) => value.replace(/;ftag=[^;>]*/, ''))).toEqual([
+      `<sip:127.0.0.1:${ports[0]};transport=tcp;lr;r2=on>`,
+      `<sip:127.0.0.1:${ports[1]};lr;r2=on>`,
+    ]);
+    caller.request('ACK', `sip:bob@127.0.0.1:${callee.port}`, {
+      to: uri,
+      toTag: answer.toTag,
+      callId,
+      headers: routesOf(answer, true),
+    });
+    await callee.next('ACK');
+    // The callee's own request, over its connection.
+    callee.request('BYE', `sip:alice@127.0.0.1:${caller.port}`, {
+      to: 'sip:alice@phones.example.org',
+      toTag: caller.tag,
+      callId,
+      headers: routesOf(invite, false),
+    });
+    const bye = await caller.next('BYE');
+    caller.answer(bye, 200);
+    await callee.next(200);
+    expect(await nodes[1]!.statistic('tcp:relayed_sent')).toBeGreaterThanOrEqual(2);
+    expect(await nodes[1]!.statistic('tcp:opened')).toBe(0);
+    caller.close();
+    callee.close();
+  });
+
+  it('is told unreachable at once when it has gone', async () => {
+    const callee = await registered();
+    const caller = await SipPhone.udp('alice', ports[1]!);
+    callee.close();
+    await until(async () => (await nodes[0]!.statistic('tcp:connections')) === 0);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    caller.request('INVITE', uri, { callId: `gone-${caller.port}` });
+    expect((await caller.next(500)).method).toBe('INVITE');
+    caller.close();
   });
 });

@@ -1,7 +1,7 @@
 /** Management methods that need no module: the process, the log level, the methods themselves, statistics. */
 
 import type { CommandDeclaration } from '#module/define.ts';
-import { commandDirectory, processView } from '#module/services.ts';
+import { commandDirectory, connectionService, processView } from '#module/services.ts';
 import type { CoreModule } from '#modules/core/core-module.ts';
 import { levelOf } from '#modules/core/log-level.ts';
 import { formatTime } from '#modules/core/time-format.ts';
@@ -145,6 +145,13 @@ const processCommands: readonly Declaration[] = [
 ];
 
 const statisticCommands: readonly Declaration[] = [
+  {
+    name: 'tcp:list',
+    aliases: ['list_tcp_conns'],
+    parameters: [],
+    help: 'The connections over TCP that there are.',
+    run: (core) => ({ Connections: core.host.optionalService(connectionService)?.list() ?? [] }),
+  },
   {
     name: 'statistics:get',
     aliases: ['get_statistics'],

@@ -2,6 +2,7 @@
 
 import { everyRoute, type FunctionDeclaration } from '#module/define.ts';
 import type { ModuleHost } from '#module/host.ts';
+import { connectionService } from '#module/services.ts';
 import type { CoreModule } from '#modules/core/core-module.ts';
 import { parseHostPort } from '#sip/host-port.ts';
 import type { LocalSocket } from '#util/socket-address.ts';
@@ -38,6 +39,19 @@ export const socketFunctions: readonly Declaration[] = [
       if (socket === null) return -1;
       context.sendSocket = socket;
       return 1;
+    },
+  },
+  {
+    name: 'force_tcp_alias',
+    routes: everyRoute,
+    arguments: [{ name: 'port', kind: 'integer', optional: true }],
+    help:
+      'Requests to the address that this one came from, and to the port of its Via or this one, go over the ' +
+      'connection that it came by (RFC 5923).',
+    call: (core, context, port: number | null) => {
+      const { port: sentBy } = context.message.topVia;
+      const place = port ?? (sentBy === 0 ? defaultSipPort : sentBy);
+      return core.host.optionalService(connectionService)?.addAlias(context.source, place) === true ? 1 : -1;
     },
   },
   {

@@ -1,9 +1,11 @@
 /** save(): a REGISTER is processed completely or not at all, and answered (RFC 3261 10.3). */
 
 import type { MessageContext } from '#module/context.ts';
+import { connectionService } from '#module/services.ts';
 import type { RegistrarModule } from '#modules/registrar/registrar-module.ts';
 import type { SaveOptions } from '#modules/registrar/save-options.ts';
 import { tableKey } from '#registrar/address.ts';
+import type { Binding } from '#registrar/binding.ts';
 import { nextHop } from '#registrar/contact.ts';
 import {
   isRefusal,
@@ -18,7 +20,7 @@ import { detach } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';
 import { parseUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';
-import { type Flow, socketName } from '#util/socket-address.ts';
+import { type Flow, isStream, socketName } from '#util/socket-address.ts';
 
 export interface SaveArguments {
   readonly domain: string;
@@ -44,9 +46,24 @@ export function save(module: RegistrarModule, context: MessageContext, named: Sa
   const bindings = module.location.table
     .lookup(key, wall)
     .filter((binding) => !options.onlyRequestContacts || registration.named.includes(binding.key));
+  if (isStream(context.source.socket)) keepConnection(module, context, bindings, wall);
   context.replyHeaders += acceptanceHeaders(registration, bindings, wall, module.rules.receivedName);
   if (replies) module.reply(context, 200, 'OK');
   return 1;
+}
+
+/** The contacts that were registered over this connection are reached over it, so it stays as long as they do. */
+function keepConnection(
+  module: RegistrarModule,
+  { source }: MessageContext,
+  bindings: readonly Binding[],
+  wall: number,
+): void {
+  const sender = senderUri(source);
+  const left = bindings
+    .filter((binding) => binding.received === sender)
+    .map((binding) => binding.expires - wall);
+  module.host.optionalService(connectionService)?.keep(source, Math.max(0, ...left));
 }
 
 interface Rejection {

@@ -11,9 +11,10 @@ import type { Value } from '#script/value.ts';
 import type { MessageEdits } from '#sip/edits.ts';
 import { bracketed } from '#sip/host-port.ts';
 import { toBytes } from '#sip/serialize.ts';
+import { parseUri } from '#sip/uri.ts';
 import { equalUris } from '#sip/uri-equality.ts';
 import { Failure, isFailure } from '#util/failure.ts';
-import type { Flow, LocalSocket } from '#util/socket-address.ts';
+import { type Flow, isStream, type LocalSocket } from '#util/socket-address.ts';
 
 /** Return codes of OpenSIPS's `t_relay()`. */
 export const relayResult = { relayed: 1, failed: -1, noDestination: -3, badDestination: -4 } as const;
@@ -193,6 +194,7 @@ function startBranch(
   flow: Flow,
 ): boolean {
   const { context, branch, state, recordRoute, edits } = prepared;
+  const listening = isStream(flow.socket) ? listeningPlace(branch, state.requestUri, flow) : null;
   const now = module.host.clock.monotonic();
   for (const hook of module.host.hooks.beforeRequestSent) hook(context, edits, now);
   const route = branch.path === '' ? '' : `Route: ${branch.path}\r\n`;
@@ -201,6 +203,7 @@ function startBranch(
   const started = transaction.proxy.addBranch(now, {
     requestUri,
     flow,
+    ...(listening !== null && { alternatives: [listening] }),
     edits,
     headers: recordRouteHeaders({ record: recordRoute, incoming, out: flow.socket, requestUri }) + route,
     commonHeaders: transaction.commonHeaders,
@@ -215,6 +218,20 @@ function startBranch(
   module.backups.change(now, transaction);
   return true;
 }
+
+/**
+ * A client that registered over a connection is reached over it. When that is gone, it may still listen where its
+ * Contact says; one behind an address translator, which its Contact betrays, does not.
+ */
+function listeningPlace(branch: AdditionalBranch, contact: string, flow: Flow): Flow | null {
+  if (branch.destinationUri === null) return null;
+  const uri = parseUri(contact);
+  if (isFailure(uri) || uri.host !== flow.address) return null;
+  const port = uri.port === 0 ? defaultSipPort : uri.port;
+  return port === flow.port ? null : { ...flow, port };
+}
+
+const defaultSipPort = 5060;
 
 /** A branch came to nothing after the script had ended; the others may have failed while its name was looked up. */
 function endIfNothingLeft(
