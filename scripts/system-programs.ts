@@ -22,6 +22,7 @@ export const systemPrograms: readonly SystemProgram[] = [
   { command: 'mariadb-install-db', debianPackage: 'mariadb-server-core', ...database },
   // mariadb-install-db calls it, and the package of that does not depend on this one's.
   { command: 'my_print_defaults', debianPackage: 'mariadb-client-core', ...database },
+  { command: 'openssl', debianPackage: 'openssl', neededFor: 'links over TLS' },
   { command: 'sipp', debianPackage: 'sip-tester', ...calls },
   { command: '/usr/lib/frr/zebra', debianPackage: 'frr', ...routing },
   { command: '/usr/lib/frr/ospfd', debianPackage: 'frr', ...routing },

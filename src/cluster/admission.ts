@@ -1,7 +1,7 @@
 /**
- * Who may have a link to this node: the right cluster and protocol, a member that is enabled, at its listed address
- * where there is no secret, and not a second process with a node id that is in use. Every reason is a sentence for
- * both logs, and names both sides.
+ * Who may have a link to this node: the right cluster and protocol, a member that is enabled, with a certificate of its
+ * own where the link is TLS, at its listed address where there is neither that nor a secret, and not a second process
+ * with a node id that is in use. Every reason is a sentence for both logs, and names both sides.
  */
 
 import type { Connection } from '#cluster/connection.ts';
@@ -23,6 +23,9 @@ export class Admission {
     this.#instance = instance;
     this.#peers = peers;
   }
+
+  /** Links to this node must be TLS: it is listed with `bins:`. */
+  requiresTls = false;
 
   /** Null: the other side may go on to prove itself. */
   judge(hello: Hello, connection: Connection, now: number): Refusal | null {
@@ -78,10 +81,27 @@ export class Admission {
       return refuse(refusals.unknownNode, `node [${hello.nodeId}] is not a member of the cluster`);
     if (!peer.member.enabled)
       return refuse(refusals.disabledNode, `node [${peer.id}] is disabled in the membership`);
-    if (this.#identity.secret === null && !isSameAddress(connection.remoteAddress, peer.member.address)) {
+    const distrust = this.#judgeCertificate(peer, connection);
+    if (distrust !== null) return distrust;
+    const isProved = this.#identity.secret !== null || connection.isSecure;
+    if (!isProved && !isSameAddress(connection.remoteAddress, peer.member.address)) {
       return refuse(refusals.address, `node [${peer.id}] is listed at ${peer.member.address}`);
     }
     return this.#judgeRival(peer, hello, connection, now);
+  }
+
+  /** The address that was dialled says whether the link is TLS; then each certificate names the node at its address. */
+  #judgeCertificate(peer: Peer, connection: Connection): Refusal | null {
+    if (!connection.isSecure) {
+      if (connection.dialledNode !== 0 || !this.requiresTls) return null;
+      return refuse(
+        refusals.certificate,
+        `node [${peer.id}] comes without TLS, node [${this.#identity.nodeId}] is listed with bins:`,
+      );
+    }
+    const distrust = connection.distrust(peer.member.address);
+    if (distrust === '') return null;
+    return refuse(refusals.certificate, `the certificate of node [${peer.id}] ${distrust}`);
   }
 
   /** There is a link to that node already: the same process again, or a second one with its id? */

@@ -167,7 +167,9 @@ export class ClusterNode implements TimerTarget {
   setMembers(now: number, members: readonly Member[]): MembershipChange {
     this.#now = now;
     const ours = members.filter((member) => member.clusterId === this.clusterId);
-    const isOut = ours.some((member) => member.nodeId === this.nodeId && !member.enabled);
+    const own = ours.find((member) => member.nodeId === this.nodeId);
+    const isOut = own?.enabled === false;
+    this.#links.requiresTls = own?.secure === true || this.#settings.requiresTls;
     const others = ours
       .filter((member) => member.nodeId !== this.nodeId)
       .map((member) => (isOut ? { ...member, enabled: false } : member));

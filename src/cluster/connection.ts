@@ -31,6 +31,9 @@ import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 /** From dial or accept to the proof. Two round trips; a peer that needs longer is in no state to take calls. */
 const handshakeMilliseconds = 3000;
 
+/** Begins a TLS record of a ClientHello (RFC 8446 5.1). A frame of ours begins with 0: none is that long. */
+const tlsHandshakeByte = 0x16;
+
 /** One frame as it arrived, read into the same object again and again. */
 export interface IncomingFrame {
   readonly header: FrameHeader;
@@ -113,6 +116,15 @@ export class Connection implements LinkUser, FrameSink, TimerTarget {
     return this.#link?.remoteAddress ?? '';
   }
 
+  get isSecure(): boolean {
+    return this.#link?.isSecure ?? false;
+  }
+
+  /** {@link Link.distrust}. */
+  distrust(address: string): string {
+    return this.#link?.distrust(address) ?? '';
+  }
+
   /** Begins, with a link that is being dialled or was accepted. */
   begin(now: number, link: Link, writerUser: LinkWriterUser): void {
     this.#link = link;
@@ -130,6 +142,11 @@ export class Connection implements LinkUser, FrameSink, TimerTarget {
   onBytes(bytes: Buffer, now: number): void {
     if (this.#state === 'closed') return;
     this.#now = now;
+    if (this.bytesIn === 0 && bytes[0] === tlsHandshakeByte && !this.isSecure) {
+      const reason = 'one side dials with TLS (bins:), the other has no certificate for it';
+      this.refuse({ code: refusals.certificate, reason }, now);
+      return;
+    }
     this.bytesIn += bytes.length;
     const problem = this.#reader.push(bytes);
     if (problem !== '') this.#lose(now, problem);

@@ -54,6 +54,7 @@ export const refusals = {
   address: 7,
   malformed: 8,
   busy: 9,
+  certificate: 10,
 } as const;
 
 export interface Refusal {

@@ -89,6 +89,11 @@ export class LinkKeeper implements ConnectionUser {
     }
   }
 
+  /** Links to this node must be TLS. */
+  set requiresTls(isRequired: boolean) {
+    this.#admission.requiresTls = isRequired;
+  }
+
   stop(): void {
     this.#started = false;
     for (const connection of this.#strangers) connection.close();
@@ -189,6 +194,7 @@ export class LinkKeeper implements ConnectionUser {
     peer.heardFrames = connection.framesIn;
     peer.missed = 0;
     peer.rivalSince = -1;
+    peer.toldProblem = '';
     peer.lastHeartbeat = { sentAt: 0, receivedAt: -1 };
     peer.roundTrip = null;
     peer.reaches = new Map();
@@ -245,7 +251,7 @@ export class LinkKeeper implements ConnectionUser {
     } else {
       peer.dialsFailed++;
       if (reason.includes('ECONNREFUSED')) peer.isRefusing = true;
-      this.#ports.log.debug(`no link to node [${peer.id}]: ${reason}`);
+      if (connection.dialledNode !== 0 && !peer.isReached) this.#tellFailedDial(peer, reason);
     }
     this.#dialLater(peer, now);
     this.#peers.update(now);
@@ -254,6 +260,13 @@ export class LinkKeeper implements ConnectionUser {
   /** It was reached through another until now. */
   onRelayLost(peer: Peer, now: number): void {
     if (peer.relayFrom > now) this.#holdRelay(peer, now, peer.relayFrom - now);
+  }
+
+  /** One line for each new reason, not one for each dial. Refusals have a line of their own. */
+  #tellFailedDial(peer: Peer, reason: string): void {
+    if (peer.refused || peer.toldProblem === reason) return;
+    peer.toldProblem = reason;
+    this.#ports.log.warn(`no link to node [${peer.id}]: ${reason}`, { node: peer.id });
   }
 
   #holdRelay(peer: Peer, now: number, milliseconds: number): void {
@@ -273,8 +286,7 @@ export class LinkKeeper implements ConnectionUser {
     peer.mustProbe = false;
     const connection = new Connection(this, this.#ownHello(), peer.id);
     peer.dialling = connection;
-    const { address, port } = peer.member;
-    const link = this.#ports.transport.connect(address, port, connection);
+    const link = this.#ports.transport.connect(peer.member, connection);
     connection.begin(
       now,
       link,
@@ -389,5 +401,6 @@ export const defaultSettings: ClusterSettings = {
   patience: 5000,
   relaySettle,
   claimsMax: 1_000_000,
+  requiresTls: false,
   protocol: protocolRange,
 };

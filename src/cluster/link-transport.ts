@@ -8,6 +8,13 @@ export interface Link {
   /** The other side, for the log and, without a secret, for the membership check. IP text without brackets. */
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Over TLS. */
+  readonly isSecure: boolean;
+  /**
+   * Why the certificate of the other side does not prove it to be the node that is listed at `address`, as the end of
+   * "the certificate of node [2] …"; '' when it does, or when the link is plain.
+   */
+  distrust(address: string): string;
   /** Queues the bytes, which belong to the link from now on. False: it has enough, wait for `onDrain`. */
   write(bytes: Buffer): boolean;
   /** Sends what was written, then ends. No callback follows. */
@@ -25,7 +32,16 @@ export interface LinkUser {
   onClose(reason: string, now: number): void;
 }
 
+/** Where a node listens, as the membership names it. */
+export interface LinkPlace {
+  /** IP text without brackets, or a name. */
+  readonly address: string;
+  readonly port: number;
+  /** `bins:`: links to it are TLS. */
+  readonly secure: boolean;
+}
+
 export interface LinkTransport {
   /** Begins to dial; `user.onOpen` or `user.onClose` follows. */
-  connect(address: string, port: number, user: LinkUser): Link;
+  connect(place: LinkPlace, user: LinkUser): Link;
 }

@@ -11,6 +11,8 @@ export interface Member {
   /** IP text, or a name that the link transport resolves at every dial. */
   readonly address: string;
   readonly port: number;
+  /** `bins:`: links to it are TLS. */
+  readonly secure: boolean;
   /** False: switched off by the operator; links to it are closed, its own are refused. */
   readonly enabled: boolean;
   /** Lower is preferred among peers that could relay. */
@@ -99,6 +101,7 @@ export function parseNodeInfo(text: string): Member | Failure {
     nodeId,
     address: bin.address,
     port: bin.port,
+    secure: bin.secure,
     enabled: state === 1,
     priority,
     description: values.get('description') ?? '',

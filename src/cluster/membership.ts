@@ -57,15 +57,19 @@ export function applyMembers(
   return { added, changed, removed };
 }
 
+/** What decides how the member is dialled. */
+const places = ['address', 'port', 'secure'] as const;
+
 function change(peer: Peer, member: Member, parts: MembershipParts): void {
   const before = peer.member;
   peer.member = member;
-  const isMoved = before.address !== member.address || before.port !== member.port;
+  const isMoved = places.some((name) => before[name] !== member[name]);
   if (before.enabled && !member.enabled) {
     parts.bidFarewell(peer, 'it is disabled in the membership');
     parts.links.drop(peer, 'disabled in the membership');
   } else if (isMoved) {
-    parts.links.drop(peer, `moved to ${member.address}:${member.port}`);
+    const { address, port, secure } = member;
+    parts.links.drop(peer, `moved to ${secure ? 'bins' : 'bin'}:${address}:${port}`);
   } else {
     return;
   }

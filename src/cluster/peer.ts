@@ -41,6 +41,8 @@ export interface PeerView {
   readonly description: string;
   readonly address: string;
   readonly port: number;
+  /** `bins:`: links to it are TLS. */
+  readonly secure: boolean;
   readonly state: PeerState;
   /** Node that relays, 0 when none does. */
   readonly through: number;
@@ -91,6 +93,8 @@ export class Peer {
   draining = false;
   refused = false;
   problem = '';
+  /** Of dials: the last one that stands in the log. */
+  toldProblem = '';
   since = 0;
   /** When, during this link, another process first asked for one with the same node id; -1: none did. */
   rivalSince = -1;
@@ -138,6 +142,7 @@ export class Peer {
       description: this.member.description,
       address: this.member.address,
       port: this.member.port,
+      secure: this.member.secure,
       state: this.state,
       through: this.through,
       incarnation: this.incarnation,

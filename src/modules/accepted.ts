@@ -30,6 +30,19 @@ const ownControl = 'management goes through the control socket (control_socket, 
 const ownLinks = 'the cluster links have queues and limits of their own';
 const ownDatabase = 'the database is only read in the background, with its own time limits';
 
+const oneDomain = 'a node has one certificate, for links it dials and links it accepts';
+const alwaysVerified = 'both sides of a link always prove themselves';
+
+function certificateFile(name: string, help: string): ParameterDeclaration {
+  return {
+    name,
+    kind: 'string',
+    default: null,
+    repeatable: true,
+    help: `${help} "[domain]" before it is allowed.`,
+  };
+}
+
 /** In the order in which they are listed in `index.ts`. */
 export const acceptedModules: readonly ModuleDeclaration[] = [
   accept('proto_udp', 'SIP over UDP; always there.', [
@@ -72,9 +85,14 @@ export const acceptedModules: readonly ModuleDeclaration[] = [
       'bin_async_local_write_timeout',
     ]),
   ]),
-  accept('proto_bins', 'Accepted: the links of the cluster are proved by the shared secret.', [
+  accept('proto_bins', 'Links between the nodes of a cluster over TLS; certificates come from tls_mgm.', [
+    {
+      name: 'bins_port',
+      kind: 'integer',
+      default: 5556,
+      help: 'Port of the TLS links where socket=bins: names none.',
+    },
     ...ignored('integer', ownLinks, [
-      'bins_port',
       'bins_handshake_timeout',
       'bins_send_timeout',
       'bins_max_msg_chunks',
@@ -82,6 +100,30 @@ export const acceptedModules: readonly ModuleDeclaration[] = [
       'bins_async_max_postponed_chunks',
       'bins_async_local_connect_timeout',
       'bins_async_handshake_connect_timeout',
+    ]),
+  ]),
+  accept('tls_mgm', 'Certificates of the cluster links over TLS (bins:).', [
+    certificateFile(
+      'certificate',
+      'PEM file with the certificate of this node, and what leads to its authority.',
+    ),
+    certificateFile('private_key', 'PEM file with its key.'),
+    certificateFile('ca_list', 'PEM file with the authorities whose certificates are believed.'),
+    ...ignored('string', oneDomain, [
+      'server_domain',
+      'client_domain',
+      'match_ip_address',
+      'match_sip_domain',
+      'client_sip_domain_avp',
+      'client_tls_domain_avp',
+    ]),
+    ...ignored('string', alwaysVerified, ['verify_cert', 'require_cert']),
+    ...ignored('string', 'TLS 1.2 and 1.3, with what OpenSSL takes for good', [
+      'tls_method',
+      'ciphers_list',
+      'dh_params',
+      'ec_curve',
+      'tls_library',
     ]),
   ]),
   accept('db_mysql', 'Database access for mysql:// addresses; always there.', [

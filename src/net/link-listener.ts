@@ -1,7 +1,13 @@
-/** Accepts connections over TCP: the links of other nodes, and SIP. */
+/**
+ * Accepts connections: of SIP over TCP, and the links of other nodes, over TCP or, on the same port, TLS where there is
+ * a certificate for it. The first byte tells which: whether a plain link is welcome is the cluster's business, which
+ * can tell the other side.
+ */
 
 import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import type { Link, LinkUser } from '#cluster/link-transport.ts';
+import type { LinkCertificates } from '#net/link-certificates.ts';
 import { type LinkEnvironment, LinkSocket } from '#net/link-socket.ts';
 import { Failure } from '#util/failure.ts';
 
@@ -18,6 +24,10 @@ export interface LinkListenerOptions {
   /** 0: any free one, see {@link LinkListener.port}. */
   readonly port: number;
   readonly environment: LinkEnvironment;
+  /** Absent: plain links only. */
+  readonly certificates?: LinkCertificates | null;
+  /** A TLS handshake that came to nothing: from where, and why. */
+  onTlsProblem?(address: string, problem: string): void;
   /** Takes the link and says who serves it. */
   accept(link: Link, now: number): LinkUser;
 }
@@ -26,21 +36,31 @@ export interface LinkListenerOptions {
 const connectionsMax = 1024;
 /** Node's own. */
 const backlogDefault = 511;
+/** From the connection to the first byte, and from there to the end of the TLS handshake. */
+const firstByteMilliseconds = 3000;
+/** Type of the TLS record that a ClientHello comes in (RFC 8446 5.1). A frame begins with 0. */
+const tlsHandshakeByte = 0x16;
 
 export class LinkListener {
   readonly #server: Server;
+  readonly #options: LinkListenerOptions;
+  readonly #tls: TlsServer | null;
+  readonly #sockets = new Set<Socket>();
   readonly #links = new Set<LinkSocket>();
 
-  private constructor(server: Server) {
+  private constructor(server: Server, options: LinkListenerOptions) {
     this.#server = server;
+    this.#options = options;
+    const { certificates = null } = options;
+    this.#tls = certificates === null ? null : this.#makeTls(certificates);
   }
 
   /** Failure: NET_LINK_ADDRESS_UNUSABLE. */
   static listen(options: LinkListenerOptions): Promise<LinkListener | Failure> {
     const server = createServer();
     server.maxConnections = options.connectionsMax ?? connectionsMax;
-    const listener = new LinkListener(server);
-    server.on('connection', (socket) => listener.#accept(socket, options));
+    const listener = new LinkListener(server, options);
+    server.on('connection', (socket) => listener.#receive(socket));
     const { address, port, protocol = 'bin', backlog = backlogDefault, reusePort = false } = options;
     const ipv6Only = protocol === 'tcp' && address.includes(':');
     return new Promise((resolve) => {
@@ -69,15 +89,58 @@ export class LinkListener {
   close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const link of this.#links) link.destroy();
+    for (const socket of this.#sockets) socket.destroy();
     return closed;
   }
 
-  #accept(socket: Socket, options: LinkListenerOptions): void {
-    const link = new LinkSocket(socket, options.environment, '', 0);
+  #makeTls(certificates: LinkCertificates): TlsServer {
+    const server = createTlsServer({
+      ...certificates.options,
+      handshakeTimeout: firstByteMilliseconds,
+      requestCert: true,
+      rejectUnauthorized: false,
+    });
+    let inUse = certificates.options;
+    // A reload counts from the next handshake on.
+    server.prependListener('connection', () => {
+      if (inUse !== certificates.options) server.setSecureContext(certificates.options);
+      inUse = certificates.options;
+    });
+    server.on('secureConnection', (socket) => this.#accept(socket));
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      this.#options.onTlsProblem?.(socket.remoteAddress ?? 'nowhere', error.code ?? error.message);
+      socket.destroy();
+    });
+    return server;
+  }
+
+  #receive(socket: Socket): void {
+    const tls = this.#tls;
+    if (tls === null) {
+      this.#accept(socket);
+      return;
+    }
+    this.#sockets.add(socket);
+    socket.on('close', () => this.#sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+    socket.setTimeout(firstByteMilliseconds, () => socket.destroy());
+    socket.once('data', (bytes: Buffer) => {
+      socket.setTimeout(0);
+      socket.pause();
+      socket.unshift(bytes);
+      if (bytes[0] === tlsHandshakeByte) tls.emit('connection', socket);
+      else this.#accept(socket);
+    });
+  }
+
+  #accept(socket: Socket): void {
+    const { environment, accept } = this.#options;
+    const link = new LinkSocket(socket, environment, null);
     this.#links.add(link);
     socket.on('close', () => this.#links.delete(link));
-    link.serve(options.accept(link, options.environment.monotonic()));
-    options.environment.afterEvent();
+    link.serve(accept(link, environment.monotonic()));
+    socket.resume();
+    environment.afterEvent();
   }
 }
 

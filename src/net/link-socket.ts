@@ -1,7 +1,9 @@
-/** One TCP connection (`node:net`) as a {@link Link}: between two nodes, or with a SIP client or server. */
+/** One connection, TCP (`node:net`) or TLS (`node:tls`), as a {@link Link}: between two nodes, or with a SIP client or server. */
 
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Link, LinkUser } from '#cluster/link-transport.ts';
+import { distrustOf } from '#net/link-trust.ts';
 
 export interface LinkEnvironment {
   /** Milliseconds, monotonic: the time given to every callback. */
@@ -20,17 +22,23 @@ const lingerMilliseconds = 1000;
 export class LinkSocket implements Link {
   readonly #socket: Socket;
   readonly #environment: LinkEnvironment;
-  readonly #address: string;
-  readonly #port: number;
+  readonly #place: { readonly address: string; readonly port: number };
+  readonly isSecure: boolean;
+  #isOpen: boolean;
   #user: LinkUser | null = null;
   #error = '';
 
-  /** `address` and `port` stand for the other side until it is connected. */
-  constructor(socket: Socket, environment: LinkEnvironment, address: string, port: number) {
+  /** `place` stands for the other side until it is connected; null for a link that was accepted. */
+  constructor(
+    socket: Socket,
+    environment: LinkEnvironment,
+    place: { readonly address: string; readonly port: number; readonly secure: boolean } | null,
+  ) {
     this.#socket = socket;
     this.#environment = environment;
-    this.#address = address;
-    this.#port = port;
+    this.#place = place ?? { address: '', port: 0 };
+    this.#isOpen = place === null;
+    this.isSecure = place?.secure ?? socket instanceof TLSSocket;
     // A frame waits for nothing: batching is done above.
     socket.setNoDelay(true);
     if (environment.keepAliveMilliseconds !== undefined)
@@ -38,7 +46,7 @@ export class LinkSocket implements Link {
     socket.on('data', (bytes: Buffer) => this.#tell((user, now) => user.onBytes(bytes, now)));
     socket.on('drain', () => this.#tell((user, now) => user.onDrain(now)));
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.#error = error.code ?? error.message;
+      this.#error = this.#isOpen ? (error.code ?? error.message) : problemOf(error, this.isSecure);
     });
     // The other side ended: half-open links are of no use here.
     socket.on('end', () => socket.destroySoon());
@@ -46,18 +54,23 @@ export class LinkSocket implements Link {
   }
 
   get remoteAddress(): string {
-    return this.#socket.remoteAddress ?? this.#address;
+    return this.#socket.remoteAddress ?? this.#place.address;
   }
 
   get remotePort(): number {
-    return this.#socket.remotePort ?? this.#port;
+    return this.#socket.remotePort ?? this.#place.port;
   }
 
   serve(user: LinkUser): void {
     this.#user = user;
   }
 
+  distrust(address: string): string {
+    return this.#socket instanceof TLSSocket ? distrustOf(this.#socket, address) : '';
+  }
+
   opened(): void {
+    this.#isOpen = true;
     this.#tell((user, now) => user.onOpen(now));
   }
 
@@ -105,4 +118,13 @@ export class LinkSocket implements Link {
     }
     this.#environment.afterEvent();
   }
+}
+
+/** Why a dial came to nothing. */
+function problemOf(error: NodeJS.ErrnoException, isSecure: boolean): string {
+  const code = error.code ?? error.message;
+  if (!isSecure) return code;
+  // What a plain node answers to a ClientHello is no TLS record.
+  const isPlain = code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG';
+  return isPlain ? 'it is listed with bins:, and speaks no TLS' : code;
 }

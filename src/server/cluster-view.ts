@@ -35,10 +35,14 @@ function isUp(peer: PeerView): boolean {
 function openSipsNode(peer: PeerView): Record<string, unknown> {
   return {
     node_id: peer.nodeId,
-    url: `bin:${peer.address}:${peer.port}`,
+    url: urlOf(peer),
     link_state: isUp(peer) ? 'Up' : peer.state === 'connecting' ? 'Probe' : 'Down',
     state: peer.state === 'disabled' ? 'Disabled' : 'Enabled',
     next_hop: peer.through === 0 ? peer.nodeId : peer.through,
     description: peer.description,
   };
+}
+
+function urlOf({ address, port, secure }: PeerView): string {
+  return `${secure ? 'bins' : 'bin'}:${address.includes(':') ? `[${address}]` : address}:${port}`;
 }

@@ -249,6 +249,7 @@ export class AnyviaNode {
       {
         heartbeat: configuration.cluster!.heartbeatMilliseconds,
         claimBatch: configuration.cluster!.claimBatchMilliseconds,
+        requiresTls: configuration.cluster!.listen?.secure ?? false,
       },
     );
   }

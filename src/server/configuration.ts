@@ -1,11 +1,14 @@
 /** What the server reads from a loaded script before anything is opened: sockets, cluster, control socket. */
 
 import { networkInterfaces } from 'node:os';
+import type { LinkPlace } from '#cluster/link-transport.ts';
 import type { Member } from '#cluster/member.ts';
 import { parseNodeInfo } from '#cluster/member.ts';
 import type { ParameterValues } from '#module/define.ts';
 import type { LoadedScript } from '#module/load.ts';
+import type { CertificateFiles } from '#net/link-certificates.ts';
 import type { SocketDefinition } from '#script/socket-definition.ts';
+import { certificatesMissing, readCertificates } from '#server/certificates.ts';
 import type { StreamSettings } from '#server/streams.ts';
 import { parseHostPort } from '#sip/host-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
@@ -30,7 +33,9 @@ export interface ClusterConfiguration {
   /** Cluster whose nodes share the anycast address (`tm_replication_cluster`), 0 = the only one. */
   readonly clusterId: number;
   /** `socket=bin:…`: where peers connect to. Null: the address of our own membership row. */
-  readonly listen: { readonly address: string; readonly port: number } | null;
+  readonly listen: { readonly address: string; readonly port: number; readonly secure: boolean } | null;
+  /** Of tls_mgm, for links over TLS; null when the script names none. */
+  readonly certificates: CertificateFiles | null;
 }
 
 export interface HealthConfiguration {
@@ -68,6 +73,7 @@ export interface NodeConfiguration {
 const defaultControlSocket = '/run/anyvia/anyvia.sock';
 const defaultSipPort = 5060;
 const defaultBinPort = 5555;
+const defaultBinsPort = 5556;
 
 export function readConfiguration(
   script: LoadedScript,
@@ -260,6 +266,9 @@ function readCluster(
   const bin = definitions.find(
     (definition) => definition.protocol === 'bin' || definition.protocol === 'bins',
   );
+  const certificates = readCertificates(parametersOf(script, 'tls_mgm'));
+  if (isFailure(certificates)) return certificates;
+  if (bin?.protocol === 'bins' && certificates === null) return certificatesMissing();
   return {
     nodeId,
     fromDatabase,
@@ -272,8 +281,8 @@ function readCluster(
     pollMilliseconds: Number(parameters.membership_interval) * 1000,
     claimBatchMilliseconds: Number(parameters.claim_batch_interval),
     clusterId: Number(parametersOf(script, 'tm')?.tm_replication_cluster ?? 0),
-    listen:
-      bin === undefined ? null : { address: bin.host, port: bin.port === 0 ? binPort(script) : bin.port },
+    listen: bin === undefined ? null : listenPlace(script, bin),
+    certificates,
   };
 }
 
@@ -283,8 +292,12 @@ function nodeInfos(parameters: ParameterValues): string[] {
   return [...(own === null || own === undefined ? [] : [String(own)]), ...neighbours.map(String)];
 }
 
-function binPort(script: LoadedScript): number {
-  return Number(parametersOf(script, 'proto_bin')?.bin_port ?? defaultBinPort);
+function listenPlace(script: LoadedScript, { protocol, host, port }: SocketDefinition): LinkPlace {
+  const secure = protocol === 'bins';
+  const configured = secure
+    ? (parametersOf(script, 'proto_bins')?.bins_port ?? defaultBinsPort)
+    : (parametersOf(script, 'proto_bin')?.bin_port ?? defaultBinPort);
+  return { address: host, port: port === 0 ? Number(configured) : port, secure };
 }
 
 function parametersOf(script: LoadedScript, name: string): ParameterValues | null {

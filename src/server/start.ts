@@ -9,6 +9,7 @@ import type { Member } from '#cluster/member.ts';
 import type { LoadedScript } from '#module/load.ts';
 import { isDiagnostics } from '#module/load.ts';
 import { ControlListener } from '#net/control-listener.ts';
+import { LinkCertificates } from '#net/link-certificates.ts';
 import { LinkConnector } from '#net/link-connector.ts';
 import { LinkListener } from '#net/link-listener.ts';
 import type { LinkEnvironment } from '#net/link-socket.ts';
@@ -16,6 +17,7 @@ import { countReceiveDrops } from '#net/receive-drops.ts';
 import { Resolver } from '#net/resolver.ts';
 import { systemClock, TimerDriver } from '#net/system-clock.ts';
 import { UdpListener } from '#net/udp-listener.ts';
+import { certificatesMissing } from '#server/certificates.ts';
 import { AnyviaNode, type NodeIdentity, type NodePorts } from '#server/compose.ts';
 import { type NodeConfiguration, readConfiguration } from '#server/configuration.ts';
 import { Databases } from '#server/databases.ts';
@@ -27,6 +29,7 @@ import { addOwnCommands } from '#server/own-commands.ts';
 import { anyviaVersion } from '#server/version.ts';
 import { bracketed } from '#sip/host-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import { LogLimiter } from '#util/log-limiter.ts';
 import { isStream, type LocalSocket, socketName } from '#util/socket-address.ts';
 import { TimerQueue } from '#util/timer-queue.ts';
 
@@ -91,6 +94,8 @@ class Server {
   readonly #databases: Databases;
   #membership: MembershipReader | null = null;
   #connector: LinkConnector | null = null;
+  #certificates: LinkCertificates | null = null;
+  readonly #tlsComplaints = new LogLimiter();
   #linkListener: LinkListener | null = null;
   #control: ControlListener | null = null;
   #node: AnyviaNode | null = null;
@@ -118,6 +123,8 @@ class Server {
       secret = membership.secret === null ? null : Buffer.from(membership.secret);
     }
     const own = members.find((member) => member.nodeId === cluster?.nodeId);
+    const unproved = this.#loadCertificates(own?.secure === true);
+    if (unproved !== null) return unproved;
     const identity: NodeIdentity = {
       nodeId: cluster?.nodeId ?? 1,
       incarnation: Math.floor((Date.now() - incarnationEpoch) / 100),
@@ -147,7 +154,7 @@ class Server {
     );
     process.on('SIGTERM', () => void this.#terminate());
     process.on('SIGINT', () => void this.#terminate());
-    process.on('SIGHUP', () => void this.#reload());
+    process.on('SIGHUP', () => void this.#reloadAll());
     for (const socket of this.#configuration.sockets) {
       const anycast = socket.anycast ? ' anycast' : '';
       this.#log.info(`listening on ${socketName(socket)}${anycast}`);
@@ -240,7 +247,7 @@ class Server {
     const known = this.#streamConnectors.get(address);
     if (known !== undefined) return known;
     const isAny = address === '0.0.0.0' || address === '::';
-    const connector = new LinkConnector(this.#streamEnvironment(), isAny ? null : address);
+    const connector = new LinkConnector(this.#streamEnvironment(), isAny ? {} : { localAddress: address });
     this.#streamConnectors.set(address, connector);
     return connector;
   }
@@ -268,6 +275,8 @@ class Server {
       address: listen.address,
       port: listen.port,
       environment: this.#linkEnvironment(),
+      certificates: this.#certificates,
+      onTlsProblem: (address, problem) => this.#complainOfTls(address, problem),
       accept: (link, now) => links.accept(link, now),
     });
     if (isFailure(listener)) return listener;
@@ -290,7 +299,7 @@ class Server {
       drain: (seconds: number) => this.#drain(seconds),
       resume: () => this.#setDraining(false),
       stop: () => void this.#stop(),
-      reload: () => this.#reload(),
+      reload: () => this.#reloadAll(),
     };
     addOwnCommands({ node, lifecycle, clock: systemClock });
     node.control.askCluster = (method, parameters) => askEveryPeer(node, method, parameters);
@@ -312,7 +321,7 @@ class Server {
       },
       send: (bytes, flow) => this.#udp[flow.socket.index]?.send(bytes, flow.address, flow.port),
       connectStream: ({ socket, address, port }, user) =>
-        this.#streamConnector(socket.address).connect(address, port, user),
+        this.#streamConnector(socket.address).connect({ address, port, secure: false }, user),
       resolveName: (host, family, done) =>
         this.#resolver.resolve(systemClock.monotonic(), host, family, done),
       random: randomBytes,
@@ -331,7 +340,8 @@ class Server {
   }
 
   #makeConnector(): LinkConnector {
-    this.#connector = new LinkConnector(this.#linkEnvironment());
+    const certificates = this.#certificates;
+    this.#connector = new LinkConnector(this.#linkEnvironment(), { certificates });
     return this.#connector;
   }
 
@@ -343,11 +353,39 @@ class Server {
     };
   }
 
+  #loadCertificates(isNeeded: boolean): Failure | null {
+    const files = this.#configuration.cluster?.certificates ?? null;
+    if (files === null) return isNeeded ? certificatesMissing() : null;
+    const certificates = LinkCertificates.load(files);
+    if (isFailure(certificates)) return certificates;
+    this.#certificates = certificates;
+    this.#warnOfCertificate();
+    return null;
+  }
+
+  #warnOfCertificate(): void {
+    const warning = this.#certificates?.warning(Date.now()) ?? '';
+    if (warning !== '') this.#log.warn(`TLS links: ${warning}`);
+  }
+
+  #complainOfTls(address: string, problem: string): void {
+    if (this.#tlsComplaints.pass(systemClock.monotonic(), address) === null) return;
+    this.#log.error(`refused a link from ${address}: the TLS handshake failed (${problem})`);
+  }
+
   // ── while it runs ─────────────────────────────────────────────────────────────────────────────────────────────
 
   #pollMembership(): void {
     const milliseconds = this.#configuration.cluster?.pollMilliseconds ?? 0;
     if (milliseconds > 0) this.#intervals.push(setInterval(() => void this.#reload(), milliseconds));
+  }
+
+  /** On command: what is polled, and the certificates. */
+  #reloadAll(): Promise<unknown> {
+    const problem = this.#certificates?.reload() ?? null;
+    if (problem !== null) this.#log.error(`${problem.message}; the former ones stay`, { code: problem.code });
+    this.#warnOfCertificate();
+    return problem === null ? this.#reload() : this.#reload().then(() => problem);
   }
 
   async #reload(): Promise<unknown> {

@@ -1,12 +1,14 @@
 /** What the cluster relies on of its byte streams: the fake in memory and the one over TCP must behave alike. */
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import type { Link, LinkTransport, LinkUser } from '#cluster/link-transport.ts';
+import { LinkCertificates } from '#net/link-certificates.ts';
 import { LinkConnector } from '#net/link-connector.ts';
 import { LinkListener } from '#net/link-listener.ts';
 import type { LinkEnvironment } from '#net/link-socket.ts';
 import { isFailure } from '#util/failure.ts';
 import { ClusterNetwork } from '../scenario/cluster-network.ts';
+import { TestAuthority } from '../support/test-authority.ts';
 
 /** Writes down what it is told. */
 class Recorder implements LinkUser {
@@ -37,6 +39,7 @@ interface Subject {
   readonly transport: LinkTransport;
   readonly address: string;
   readonly port: number;
+  readonly secure: boolean;
   /** Accepted links, in order. */
   readonly accepted: Recorder[];
   /** Lets things happen until `condition` holds; fails when it does not come. */
@@ -67,6 +70,7 @@ async function memorySubject(): Promise<Subject> {
     transport: network.transportOf('10.0.0.1'),
     address: '10.0.0.2',
     port: 5566,
+    secure: false,
     accepted,
     until: async (condition) => {
       for (let turn = 0; turn < 10_000 && !condition(); turn++) step();
@@ -80,7 +84,7 @@ async function memorySubject(): Promise<Subject> {
   };
 }
 
-async function tcpSubject(): Promise<Subject> {
+async function tcpSubject(certificates: LinkCertificates | null = null): Promise<Subject> {
   const broken: unknown[] = [];
   const environment: LinkEnvironment = {
     monotonic: () => performance.now(),
@@ -92,6 +96,7 @@ async function tcpSubject(): Promise<Subject> {
     address: '127.0.0.1',
     port: 0,
     environment,
+    certificates,
     accept: (link) => {
       const recorder = new Recorder();
       recorder.link = link;
@@ -100,12 +105,13 @@ async function tcpSubject(): Promise<Subject> {
     },
   });
   if (isFailure(listener)) throw new Error(listener.message);
-  const connector = new LinkConnector(environment);
+  const connector = new LinkConnector(environment, { certificates });
   const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
   return {
     transport: connector,
     address: '127.0.0.1',
     port: listener.port,
+    secure: certificates !== null,
     accepted,
     until: async (condition) => {
       for (let turns = 0; turns < 5000 && !condition(); turns++) await turn();
@@ -123,9 +129,20 @@ async function tcpSubject(): Promise<Subject> {
   };
 }
 
+/** One for both ends, as a node that dials itself would have it. */
+function certificates(): LinkCertificates {
+  const loaded = LinkCertificates.load(authority.issue('node', { addresses: ['127.0.0.1'] }));
+  if (isFailure(loaded)) throw new Error(loaded.message);
+  return loaded;
+}
+
+const authority = TestAuthority.make();
+afterAll(() => authority.remove());
+
 describe.each([
   { name: 'in memory', make: memorySubject },
-  { name: 'over TCP', make: tcpSubject },
+  { name: 'over TCP', make: () => tcpSubject() },
+  { name: 'over TLS', make: () => tcpSubject(certificates()) },
 ])('a link $name', ({ make }) => {
   let subject: Subject;
   afterEach(() => subject.close());
@@ -133,7 +150,7 @@ describe.each([
   async function linked(): Promise<{ near: Recorder; far: Recorder }> {
     subject = await make();
     const near = new Recorder();
-    near.link = subject.transport.connect(subject.address, subject.port, near);
+    near.link = subject.transport.connect(subject, near);
     expect(near.opened).toBe(0);
     await subject.until(() => near.opened === 1 && subject.accepted.length === 1);
     return { near, far: subject.accepted[0]! };
@@ -214,7 +231,7 @@ describe.each([
     subject = await make();
     await subject.deafen();
     const near = new Recorder();
-    near.link = subject.transport.connect(subject.address, subject.port, near);
+    near.link = subject.transport.connect(subject, near);
     await subject.until(() => near.closed.length === 1);
     expect(near.opened).toBe(0);
     expect(near.closed[0]).toContain('ECONNREFUSED');
@@ -223,7 +240,7 @@ describe.each([
   it('can be closed while it is dialled, and says nothing then', async () => {
     subject = await make();
     const near = new Recorder();
-    near.link = subject.transport.connect(subject.address, subject.port, near);
+    near.link = subject.transport.connect(subject, near);
     near.link.close();
     await subject.settle();
     expect([near.opened, near.closed]).toEqual([0, []]);
@@ -273,7 +290,7 @@ describe('the TCP listener', () => {
     if (isFailure(listener)) throw new Error(listener.message);
     const connector = new LinkConnector(environment);
     const near = new Recorder();
-    near.link = connector.connect('127.0.0.1', listener.port, near);
+    near.link = connector.connect({ address: '127.0.0.1', port: listener.port, secure: false }, near);
     near.link.write(Buffer.from('x'));
     while (near.closed.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     expect(broken).toHaveLength(1);

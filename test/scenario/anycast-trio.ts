@@ -249,6 +249,7 @@ export function memberOf(nodeId: number): Member {
     priority: 50,
     description: '',
     pingRetries: 3,
+    secure: false,
     sipAddress: '',
   };
 }

@@ -32,6 +32,7 @@ class MemoryLink implements Link {
   readonly owner: string;
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly isSecure = false;
   other: MemoryLink | null = null;
   user: LinkUser | null = null;
   isOpen = true;
@@ -44,6 +45,10 @@ class MemoryLink implements Link {
     this.owner = owner;
     this.remoteAddress = remoteAddress;
     this.remotePort = remotePort;
+  }
+
+  distrust(): string {
+    return '';
   }
 
   write(bytes: Buffer): boolean {
@@ -99,7 +104,7 @@ export class ClusterNetwork {
   }
 
   transportOf(owner: string): LinkTransport {
-    return { connect: (address, port, user) => this.#dial(owner, address, port, user) };
+    return { connect: ({ address, port }, user) => this.#dial(owner, address, port, user) };
   }
 
   /** Bytes between the two vanish without a word, both ways, and neither can dial the other. */

@@ -20,6 +20,7 @@ export function memberOf(nodeId: number, changes: Partial<Member> = {}): Member 
     priority: 50,
     description: '',
     pingRetries: 3,
+    secure: false,
     sipAddress: '',
     ...changes,
   };

@@ -312,7 +312,9 @@ describe('17. large datagrams and broken frames', () => {
     let closed = 0;
     for (let index = 0; index < 200; index++) {
       const silent = { onOpen() {}, onBytes() {}, onDrain() {}, onClose: () => void closed++ };
-      const link = trio.world.links.transportOf('203.0.113.66').connect(addressOf(1), 5566, silent);
+      const link = trio.world.links
+        .transportOf('203.0.113.66')
+        .connect({ address: addressOf(1), port: 5566, secure: false }, silent);
       const bytes = random.bytes(1 + random.below(400));
       // Half of them look like the beginning of a frame that is allowed.
       if (index % 2 === 0 && bytes.length > 8) bytes.writeUInt32BE(16 + random.below(300), 0);

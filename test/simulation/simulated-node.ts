@@ -170,7 +170,7 @@ export class SimulatedNode implements Resident {
   #links(): LinkTransport {
     const transport = this.#world.links.transportOf(this.#address);
     return {
-      connect: (address, port, user): Link => transport.connect(address, port, this.#user(user)),
+      connect: (place, user): Link => transport.connect(place, this.#user(user)),
     };
   }
 

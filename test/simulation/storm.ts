@@ -261,6 +261,7 @@ function memberOf(nodeId: number): Member {
     priority: 50,
     description: '',
     pingRetries: 3,
+    secure: false,
     sipAddress: '',
   };
 }

@@ -50,6 +50,8 @@ class Bench implements ConnectionUser {
     const link = {
       remoteAddress: '10.0.0.2',
       remotePort: 4711,
+      isSecure: false,
+      distrust: () => '',
       write: (bytes: Buffer): boolean => {
         this.written.push(Buffer.from(bytes));
         return true;
@@ -162,6 +164,15 @@ describe('an accepted connection', () => {
     bench.skipSequence();
     bench.send('goodbye', nothing, null);
     expect(bench.events).toEqual(['up', 'lost: frame 4 came where 3 was due']);
+  });
+
+  it('says what is wrong when the other side begins with TLS', () => {
+    const bench = new Bench();
+    bench.connection.onBytes(Buffer.from('16030100f1010000ed0303', 'hex'), 1);
+    expect(bench.events).toEqual([
+      'refused: one side dials with TLS (bins:), the other has no certificate for it',
+    ]);
+    expect(bench.typesWritten()).toEqual([frameTypes.refuse]);
   });
 
   it('tells what the other side refused', () => {

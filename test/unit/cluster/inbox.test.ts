@@ -35,6 +35,7 @@ function bench(): Bench {
     priority: 1,
     description: '',
     pingRetries: 3,
+    secure: false,
   };
   const [peer, far] = [1, 3].map((nodeId) => peers.add({ ...member, nodeId, sipAddress: '' }, 0)) as [
     Peer,

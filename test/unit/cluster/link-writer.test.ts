@@ -9,6 +9,7 @@ import { bytes } from '#util/codec.ts';
 class FakeLink {
   readonly remoteAddress = '10.0.0.2';
   readonly remotePort = 1;
+  readonly isSecure = false;
   readonly writes: Buffer[] = [];
   hasEnough = false;
 
@@ -18,6 +19,10 @@ class FakeLink {
   }
 
   close(): void {}
+
+  distrust(): string {
+    return '';
+  }
 
   /** Type, sequence and first body byte of each frame written. */
   frames(): string[] {

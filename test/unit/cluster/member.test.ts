@@ -43,6 +43,7 @@ describe('node infos', () => {
       priority: 50,
       description: '',
       pingRetries: 3,
+      secure: false,
       sipAddress: '',
     });
   });
@@ -56,6 +57,7 @@ describe('node infos', () => {
       address: '::2',
       enabled: false,
       pingRetries: 5,
+      secure: false,
       priority: 9,
       sipAddress: 'sip:x',
       description: 'two words',
