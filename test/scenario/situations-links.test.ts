@@ -343,6 +343,7 @@ const clusterOf1: ClusterConfiguration = {
   claimBatchMilliseconds: 20,
   clusterId: 1,
   listen: null,
+  certificates: null,
 };
 
 function random(bytes: number): Buffer {
