@@ -30,7 +30,15 @@ describe('the list of modules', () => {
     const used = acceptedModules.flatMap((module) =>
       (module.parameters ?? []).filter((entry) => entry.ignored === undefined).map((entry) => entry.name),
     );
-    expect(used).toEqual(['tcp_port', 'tcp_crlf_pingpong', 'bin_port']);
+    expect(used).toEqual([
+      'tcp_port',
+      'tcp_crlf_pingpong',
+      'bin_port',
+      'bins_port',
+      'certificate',
+      'private_key',
+      'ca_list',
+    ]);
   });
 });
 
