@@ -104,6 +104,8 @@ export interface ModuleHost {
     done: (flow: Flow | Failure) => void,
     incoming?: LocalSocket,
   ): void;
+  /** The same place over TCP; null when this node has no socket for it, or that place took no connection lately. */
+  streamFlow(flow: Flow): Flow | null;
   /** A socket of this node, or a peer's that sends on our behalf, by its name or tag; null when there is none. */
   socketNamed(name: string): LocalSocket | null;
   /** The same by what Via and Record-Route say of it; port 0 is the default. */

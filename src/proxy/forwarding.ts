@@ -19,6 +19,8 @@ export interface ForwardedRequest {
   readonly edits: MessageEdits;
   /** Header lines to stand behind our Via, each ending in CRLF. */
   readonly headers: string;
+  /** More of them, that the ACK and the CANCEL carry as well. */
+  readonly commonHeaders?: string;
   readonly branch: string;
   /** `;cid=1` or ''. */
   readonly viaParameter: string;
@@ -51,7 +53,7 @@ export function forwardedRequest(request: SipMessage, parts: ForwardedRequest): 
   return (
     `${request.method} ${allowedRequestUri(parts.requestUri)} SIP/2.0\r\n` +
     `Via: SIP/2.0/${transport} ${bracketed(advertisedAddress)}:${advertisedPort};branch=${parts.branch};rport` +
-    `${parts.viaParameter}\r\n${parts.headers}${edits.apply(request.text, request.startLineEnd)}`
+    `${parts.viaParameter}\r\n${parts.headers}${parts.commonHeaders ?? ''}${edits.apply(request.text, request.startLineEnd)}`
   );
 }
 

@@ -30,12 +30,23 @@ export interface ProxyTarget extends BranchTarget {
   readonly commonHeaders?: string;
   /** Where to go next when `flow` cannot be reached or cannot serve (RFC 3263 4.3), in this order. */
   readonly alternatives?: readonly Flow[];
+  /** RFC 3261 18.1.1: where it goes first when it is longer than so many bytes; `flow` is its first alternative then. */
+  readonly large?: { readonly flow: Flow; readonly above: number };
 }
 
 /** What is needed to try the next address of the same target; null when there is none. */
 export function spareTarget(target: ProxyTarget): ProxyTarget | null {
   const [flow, ...alternatives] = target.alternatives ?? [];
   return flow === undefined ? null : { ...target, flow, alternatives, edits: target.edits.clone() };
+}
+
+/** RFC 3261 18.1.1: the transport by the size of the request as it would leave; `write` uses up what it is given. */
+export function targetBySize(target: ProxyTarget, write: (target: ProxyTarget) => string): ProxyTarget {
+  const { large, flow, alternatives = [], ...rest } = target;
+  if (large === undefined) return target;
+  const text = write({ ...target, edits: target.edits.clone() });
+  if (text.length <= large.above) return { ...rest, flow, alternatives };
+  return { ...rest, flow: large.flow, alternatives: [flow, ...alternatives] };
 }
 
 export interface BranchOwner {

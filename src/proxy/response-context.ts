@@ -10,7 +10,13 @@ import { Admission } from '#proxy/admission.ts';
 import { addChallenges, bestBranch } from '#proxy/best-response.ts';
 import { acceptCancel, completedElsewhere, reasonLines, sendCancel } from '#proxy/cancellation.ts';
 import { forwardedRequest, hasNextVia, removeTopVia } from '#proxy/forwarding.ts';
-import { type BranchOwner, ProxyBranch, type ProxyTarget, spareTarget } from '#proxy/proxy-branch.ts';
+import {
+  type BranchOwner,
+  ProxyBranch,
+  type ProxyTarget,
+  spareTarget,
+  targetBySize,
+} from '#proxy/proxy-branch.ts';
 import type { BranchReply, LocalReply, ProxySettings, ProxyUser } from '#proxy/proxy-user.ts';
 import { Waiting, type WaitingOwner } from '#proxy/waiting.ts';
 import { MessageEdits } from '#sip/edits.ts';
@@ -123,10 +129,18 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   #startBranch(now: number, target: ProxyTarget, breadth: number): ProxyBranch | Failure {
     const slot = this.#table.reserveClient(this.branches.length, this.#admit().routingHash);
     if (isFailure(slot)) return slot;
-    const branch = new ProxyBranch(this.branches.length, target, this);
+    const sized = targetBySize(target, (plain) => this.#write(plain, slot.branch, breadth));
+    const branch = new ProxyBranch(this.branches.length, sized, this);
     branch.breadth = breadth;
-    this.#start(now, branch, slot, target);
+    this.#start(now, branch, slot, sized);
     return branch;
+  }
+
+  /** The request as it leaves; `target.edits` is used up. */
+  #write(target: ProxyTarget, branch: string, breadth: number): string {
+    const { request, source } = this.server;
+    const { viaParameter } = this.settings;
+    return forwardedRequest(request, { ...target, source, branch, viaParameter, breadth });
   }
 
   /**
@@ -152,26 +166,17 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   }
 
   #start(now: number, branch: ProxyBranch, slot: ClientSlot, target: ProxyTarget): void {
-    const { request, source } = this.server;
-    const { commonHeaders = '' } = target;
     // Before the branch's own changes are added to the edits.
     branch.spare = spareTarget(target);
-    const text = forwardedRequest(request, {
-      ...target,
-      headers: target.headers + commonHeaders,
-      source,
-      branch: slot.branch,
-      viaParameter: this.settings.viaParameter,
-      breadth: branch.breadth,
-    });
+    const text = this.#write(target, slot.branch, branch.breadth);
     this.branches.push(branch);
     this.#running++;
     const sent = {
       text,
-      method: request.method,
+      method: this.server.method,
       flow: target.flow,
       finalResponseMilliseconds: this.settings.frTimeout,
-      commonHeaders,
+      commonHeaders: target.commonHeaders ?? '',
     };
     if (!this.server.isInvite && this.server.lastStatus === 0)
       this.waiting.startTrying(now, false, this.#table.settings);

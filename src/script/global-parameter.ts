@@ -16,7 +16,7 @@ const numbers = `log_level xlog_level xlog_print_level xlog_default_level server
  fork debug_mode open_files_limit disable_core_dump shm_hash_split_percentage shm_secondary_hash_size shm_memlog_size
  mem_warming mem_warming_percentage restart_persistency_size db_max_async_connections query_buffer_size
  query_flush_time exec_msg_threshold exec_dns_threshold tcp_threshold event_shm_threshold event_pkg_threshold
- auto_scaling_cycle worker_reactor_timeout bin_children tcp_async`;
+ auto_scaling_cycle udp_mtu worker_reactor_timeout bin_children tcp_async`;
 
 const texts = `server_header user_agent_header db_default_url socket listen alias control_socket compatibility
  health_socket announce_command withdraw_command

@@ -333,6 +333,7 @@ export class AnyviaNode {
       peerSockets: this.#peerSockets,
       ports,
       send: (bytes, flow) => this.send(bytes, flow),
+      acceptsStream: (flow) => this.streams.accepts(flow),
       runRoute: (kind, name, context) => this.#script.run(kind, name, context),
       hasRoute: (kind, name) => this.#script.has(kind, name),
     });

@@ -29,6 +29,8 @@ export interface HostParts {
   readonly peerSockets: PeerSockets | null;
   readonly ports: NodePorts;
   send(bytes: Uint8Array, flow: Flow): void;
+  /** False for a place that took no connection lately. */
+  acceptsStream(flow: Flow): boolean;
   runRoute(kind: RouteKind, name: string, context: MessageContext): number | Promise<number>;
   hasRoute(kind: RouteKind, name: string): boolean;
 }
@@ -86,6 +88,13 @@ export class NodeHost implements ModuleHost {
     for (const socket of this.sockets) if (socketName(socket) === name) return socket;
     const tagged = name === '' ? undefined : this.sockets.find((socket) => socket.tag === name);
     return tagged ?? this.#parts.peerSockets?.find(name) ?? null;
+  }
+
+  streamFlow(flow: Flow): Flow | null {
+    const socket = this.#socketTowards(flow.address, 'tcp', null, flow.socket);
+    if (socket === null) return null;
+    const stream = { socket, address: canonicalHost(flow.address), port: flow.port };
+    return this.#parts.acceptsStream(stream) ? stream : null;
   }
 
   socketAdvertised(protocol: string, host: string, port: number): LocalSocket | null {

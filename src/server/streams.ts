@@ -7,6 +7,7 @@
 import type { Link, LinkUser } from '#cluster/link-transport.ts';
 import type { Logger } from '#module/host.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
+import { RecentNames } from '#server/recent-names.ts';
 import { StreamConnection, type StreamEnd, type StreamOwner } from '#server/stream-connection.ts';
 import { bracketed } from '#sip/host-port.ts';
 import { parseMessage } from '#sip/message.ts';
@@ -70,6 +71,7 @@ export class Streams implements StreamOwner, TimerTarget {
   readonly #counters: Readonly<
     Record<'accepted' | 'opened' | 'refused_full' | 'refused_source' | 'messages' | 'pings', Counter>
   >;
+  readonly #deaf = new RecentNames();
   #lookTimer: Timer | null = null;
 
   constructor(ports: StreamPorts) {
@@ -169,8 +171,9 @@ export class Streams implements StreamOwner, TimerTarget {
     connection.keptUntil = Math.max(connection.keptUntil, this.#ports.monotonic() + milliseconds);
   }
 
-  has(flow: Flow): boolean {
-    return this.#byName.has(nameOf(flow));
+  /** False when this place took no connection lately: nobody should wait for it again. */
+  accepts(flow: Flow): boolean {
+    return !this.#deaf.has(nameOf(flow), this.#ports.monotonic());
   }
 
   // ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,6 +218,7 @@ export class Streams implements StreamOwner, TimerTarget {
     if (end === 'unframed')
       this.#warn(address, now, () => `the connection from ${placeOf(connection)} was closed: ${detail}`);
     else this.#ports.log.debug(`connection with ${placeOf(connection)} ended: ${end} ${detail}`);
+    if (end === 'connect_failed' || end === 'connect_timeout') this.#deaf.add(nameOf(connection), now);
     // RFC 3261 18.4: also what was written before an error cannot be relied on.
     if (end !== 'by_peer' && end !== 'idle') this.#reportLost(connection);
   }

@@ -106,6 +106,11 @@ export class TestHost implements ModuleHost {
     else done({ socket: socket ?? testSocket, address: parsed.host, port: parsed.port || 5060 });
   }
 
+  streamFlow(flow: Flow): Flow | null {
+    const socket = this.sockets.find(({ protocol }) => protocol === 'tcp');
+    return socket === undefined ? null : { ...flow, socket };
+  }
+
   socketNamed(name: string): LocalSocket | null {
     return this.sockets.find((socket) => socketName(socket) === name || socket.tag === name) ?? null;
   }

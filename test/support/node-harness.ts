@@ -11,6 +11,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import type { Link, LinkUser } from '#cluster/link-transport.ts';
 import type { Logger } from '#module/host.ts';
 import { isDiagnostics, loadScript } from '#module/load.ts';
 import type { TableService } from '#module/services.ts';
@@ -22,7 +23,7 @@ import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { assert } from '#util/assert.ts';
 import { ManualClock } from '#util/clock.ts';
 import { Failure, isFailure } from '#util/failure.ts';
-import type { LocalSocket } from '#util/socket-address.ts';
+import type { Flow, LocalSocket } from '#util/socket-address.ts';
 import { TimerQueue } from '#util/timer-queue.ts';
 
 export interface SentDatagram {
@@ -51,6 +52,16 @@ export const defaultModules = ['proto_udp', 'sl', 'tm', 'rr', 'maxfwd', 'sipmsgo
   .map((name) => `loadmodule "${name}.so"\n`)
   .join('');
 
+/** The client's side of a connection over TCP. */
+export interface HarnessStream {
+  /** Answers what the node sent at once, to anybody. */
+  write(text: string): SentDatagram[];
+  /** The client ends it, or the network does. */
+  end(reason?: string): void;
+  /** False when the node closed it. */
+  isOpen(): boolean;
+}
+
 interface Duty {
   readonly interval: number;
   due: number;
@@ -63,6 +74,12 @@ export class NodeHarness {
   readonly node: AnyviaNode;
   readonly sockets: readonly LocalSocket[];
   readonly logged: { readonly level: keyof Logger; readonly message: string }[] = [];
+  /** Connections that the node made, in order; ports in `deaf` refuse, those in `silent` never answer. */
+  readonly dialled: Flow[] = [];
+  readonly deaf = new Set<number>();
+  readonly silent = new Set<number>();
+  /** Connections that the node closed. */
+  readonly closed = new Set<Link>();
   #sent: SentDatagram[] = [];
   readonly #turnEnds: ((now: number) => void)[] = [];
   readonly #duties: Duty[] = [];
@@ -98,6 +115,59 @@ export class NodeHarness {
     this.node.receive(bytes, source.host, source.port, socket);
     this.#endTurn();
     return this.take();
+  }
+
+  /** A client connects over TCP to the first socket for that; what it is sent is in `take()`, as ever. */
+  connect(from: string): HarnessStream {
+    const socket = this.sockets.find(({ protocol }) => protocol === 'tcp');
+    const place = parseHostPort(from);
+    assert(socket !== undefined && place !== null, `nobody listens for ${from}`);
+    const link = this.#link({ socket, address: place.host, port: place.port });
+    const user = this.node.streams.accept(link, socket, this.clock.monotonic());
+    return {
+      write: (text) => {
+        user.onBytes(Buffer.from(text, 'latin1'), this.clock.monotonic());
+        this.#endTurn();
+        return this.take();
+      },
+      end: (reason = 'connection closed') => {
+        user.onClose(reason, this.clock.monotonic());
+        this.#endTurn();
+      },
+      isOpen: () => !this.closed.has(link),
+    };
+  }
+
+  #link(flow: Flow): Link {
+    const { address, port } = flow;
+    const link: Link = {
+      remoteAddress: address,
+      remotePort: port,
+      write: (bytes) => {
+        this.#keepSent(bytes, flow);
+        return true;
+      },
+      close: () => {
+        this.closed.add(link);
+      },
+    };
+    return link;
+  }
+
+  /** Answers come at the end of the turn; `deaf` says which ports refuse. */
+  #dial(flow: Flow, user: LinkUser): Link {
+    const link = this.#link(flow);
+    this.dialled.push(flow);
+    this.#turnEnds.push((now) => {
+      if (this.deaf.has(flow.port)) user.onClose('connection failed (ECONNREFUSED)', now);
+      else if (!this.silent.has(flow.port)) user.onOpen(now);
+    });
+    return link;
+  }
+
+  #keepSent(bytes: Uint8Array, { socket, address, port }: Flow): void {
+    const host = address.includes(':') ? `[${address}]` : address;
+    this.#sent.push({ text: Buffer.from(bytes).toString('latin1'), to: `${host}:${port}`, socket });
   }
 
   /** What was sent since it was last asked. */
@@ -159,10 +229,8 @@ export class NodeHarness {
         logLevel: () => 4,
         setLogLevel: () => {},
       },
-      send: (bytes, { socket, address, port }) => {
-        const host = address.includes(':') ? `[${address}]` : address;
-        this.#sent.push({ text: Buffer.from(bytes).toString('latin1'), to: `${host}:${port}`, socket });
-      },
+      send: (bytes, flow) => this.#keepSent(bytes, flow),
+      connectStream: (flow, user) => this.#dial(flow, user),
       resolveName: (host, _family, done) => {
         const address = options.names?.[host.toLowerCase()];
         const answer = (): void => done(address ?? new Failure('TEST_NAME_UNKNOWN', `${host} is not known`));

@@ -195,6 +195,8 @@ function startBranch(
 ): boolean {
   const { context, branch, state, recordRoute, edits } = prepared;
   const listening = isStream(flow.socket) ? listeningPlace(branch, state.requestUri, flow) : null;
+  const large =
+    context.request.text.length > module.nearlyLargeBytes ? largeWay(module, prepared, flow) : null;
   const now = module.host.clock.monotonic();
   for (const hook of module.host.hooks.beforeRequestSent) hook(context, edits, now);
   const route = branch.path === '' ? '' : `Route: ${branch.path}\r\n`;
@@ -204,6 +206,7 @@ function startBranch(
     requestUri,
     flow,
     ...(listening !== null && { alternatives: [listening] }),
+    ...(large !== null && { large }),
     edits,
     headers: recordRouteHeaders({ record: recordRoute, incoming, out: flow.socket, requestUri }) + route,
     commonHeaders: transaction.commonHeaders,
@@ -217,6 +220,24 @@ function startBranch(
   module.counters.clientTransactions.value++;
   module.backups.change(now, transaction);
   return true;
+}
+
+/**
+ * RFC 3261 18.1.1: a long request goes over TCP, unless its target asks for UDP, or is a client that was seen at this
+ * address: translators let in what the client opened, and no connection. Its Record-Route stays that of UDP, which the
+ * later requests of the dialog may well use (RFC 3261 16.6 step 4), on whatever node they arrive.
+ */
+function largeWay(
+  module: TransactionModule,
+  { branch, context, state }: PreparedBranch,
+  flow: Flow,
+): { flow: Flow; above: number } | null {
+  if (isStream(flow.socket)) return null;
+  if (branch.destinationUri !== null && (branch.socket ?? context.sendSocket) !== null) return null;
+  const target = branch.destinationUri ?? firstPathUri(branch.path) ?? state.requestUri;
+  if (/;transport=udp(?:[;?>]|$)/i.test(target)) return null;
+  const stream = module.host.streamFlow(flow);
+  return stream === null ? null : { flow: stream, above: module.largeBytes };
 }
 
 /**

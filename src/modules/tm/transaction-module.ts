@@ -21,7 +21,7 @@ import { reasonPhrase } from '#sip/status.ts';
 import type { ServerTransaction } from '#transaction/server-transaction.ts';
 import { type Failure, isFailure } from '#util/failure.ts';
 import { LogLimiter } from '#util/log-limiter.ts';
-import type { Flow } from '#util/socket-address.ts';
+import { type Flow, isStream } from '#util/socket-address.ts';
 
 export interface TransactionParameters {
   readonly automaticTrying: boolean;
@@ -61,6 +61,10 @@ export class TransactionModule implements TransactionService {
   };
   /** Mask of `minor_branch_flag`, 0 without one. */
   readonly minorFlag: number;
+  /** RFC 3261 18.1.1: longer requests go over TCP; Infinity when nothing does. */
+  readonly largeBytes: number;
+  /** A request that is as long may be longer when it leaves. */
+  readonly nearlyLargeBytes: number;
   readonly backups = new Backups(this);
   readonly #localRequests: LocalRequests;
   readonly #warnings = new LogLimiter();
@@ -83,6 +87,8 @@ export class TransactionModule implements TransactionService {
         ? 0
         : host.flagBit('branch', String(parameters.minor_branch_flag));
     this.minorFlag = isFailure(flag) ? 0 : flag;
+    this.largeBytes = largestDatagram(host);
+    this.nearlyLargeBytes = this.largeBytes - growthBytesMax;
     const counter = (name: string): Counter => host.statistics.counter('tm', name);
     this.counters = {
       receivedReplies: counter('received_replies'),
@@ -279,4 +285,17 @@ function serverHeader(host: ModuleHost): string {
   if (host.globalParameter('server_signature') === 0) return '';
   const header = host.globalParameter('server_header');
   return `${header === null ? 'Server: anyvia' : String(header)}\r\n`;
+}
+
+/** What our Via and Record-Route, a Path and header lines of the script add to a request. */
+const growthBytesMax = 700;
+/** RFC 3261 18.1.1: room for what the answer may have more than the request. */
+const answerRoomBytes = 200;
+/** Ethernet's: RFC 3261 18.1.1 has 1,300 where the path MTU is not known, 200 less than that. */
+const pathMtuDefault = 1500;
+
+/** `udp_mtu`, 0 = whatever fits into a datagram leaves as one. */
+function largestDatagram(host: ModuleHost): number {
+  const mtu = Number(host.globalParameter('udp_mtu') ?? pathMtuDefault);
+  return mtu === 0 || !host.sockets.some(isStream) ? Infinity : mtu - answerRoomBytes;
 }

@@ -1,0 +1,27 @@
+/** Names remembered for a while; bounded, the oldest goes first. */
+
+/** How long a place that took no connection is left alone: phones do not learn TCP overnight, but they are restarted. */
+const rememberedMilliseconds = 600_000;
+const namesMax = 10_000;
+
+export class RecentNames {
+  /** Name to when it was added, oldest first. */
+  readonly #names = new Map<string, number>();
+
+  add(name: string, now: number): void {
+    this.#names.delete(name);
+    if (this.#names.size >= namesMax) {
+      const oldest = this.#names.keys().next();
+      if (!oldest.done) this.#names.delete(oldest.value);
+    }
+    this.#names.set(name, now);
+  }
+
+  has(name: string, now: number): boolean {
+    const added = this.#names.get(name);
+    if (added === undefined) return false;
+    if (now - added < rememberedMilliseconds) return true;
+    this.#names.delete(name);
+    return false;
+  }
+}
