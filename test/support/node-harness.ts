@@ -143,6 +143,8 @@ export class NodeHarness {
     const link: Link = {
       remoteAddress: address,
       remotePort: port,
+      isSecure: false,
+      distrust: () => '',
       write: (bytes) => {
         this.#keepSent(bytes, flow);
         return true;
