@@ -3,6 +3,7 @@
  * results have the shapes of OpenSIPS's own methods where it has them.
  */
 
+import { formatCluster, formatClusterOfAll } from '#cli/cluster-view.ts';
 import { type Cell, cellOf, formatPairs, formatTable, formatValue, indent, isObject } from '#cli/table.ts';
 
 export interface View {
@@ -24,7 +25,12 @@ export function statisticsView(selectors: readonly string[]): View {
   };
 }
 
-export const clusterView: View = { method: 'anyvia:cluster', parameters: {}, format: formatValue };
+export const clusterView: View = {
+  method: 'anyvia:cluster',
+  parameters: {},
+  format: formatCluster,
+  formatAll: formatClusterOfAll,
+};
 export const transactionsView: View = { method: 'anyvia:transactions', parameters: {}, format: formatValue };
 export const dialogsView: View = { method: 'dialog:list', parameters: {}, format: formatDialogs };
 export const contactsView: View = { method: 'usrloc:dump', parameters: {}, format: formatContacts };

@@ -22,6 +22,8 @@ export interface Member {
   readonly pingRetries: number;
   /** '' when unset. */
   readonly sipAddress: string;
+  /** Key of its row, for people; absent without a table. */
+  readonly rowId?: number;
 }
 
 /** Where a peer listens. */

@@ -39,6 +39,8 @@ export type PeerState = 'up' | 'relayed' | 'connecting' | 'refused' | 'down' | '
 export interface PeerView {
   readonly nodeId: number;
   readonly description: string;
+  /** Of the membership table; 0 without one. */
+  readonly rowId: number;
   readonly address: string;
   readonly port: number;
   /** `bins:`: links to it are TLS. */
@@ -140,6 +142,7 @@ export class Peer {
     return {
       nodeId: this.id,
       description: this.member.description,
+      rowId: this.member.rowId ?? 0,
       address: this.member.address,
       port: this.member.port,
       secure: this.member.secure,

@@ -1,6 +1,6 @@
 /**
  * Who is in the cluster, and the secret that its members share, as a database says it. Reads the table `clusterer`
- * with the columns of OpenSIPS and never writes to it; the secret stands in a table of anyvia's own.
+ * with the columns of OpenSIPS and writes nothing to it but `state`; the secret stands in a table of anyvia's own.
  * What is kept when the database is away is the business of the caller, who polls.
  */
 
@@ -22,6 +22,8 @@ export interface MembershipStore {
   readSecret(clusterId: number): Promise<Buffer | null | Failure>;
   /** The secret of a cluster: the one that is there, else `proposal` (32 random bytes). First come, first kept. */
   ensureSecret(clusterId: number, proposal: Uint8Array): Promise<Buffer | Failure>;
+  /** Column `state` of a member's row. Failure: DB_MEMBER_MISSING. */
+  writeStatus(clusterId: number, nodeId: number, isEnabled: boolean): Promise<Failure | null>;
   close(): Promise<void>;
 }
 
@@ -108,11 +110,32 @@ export class SqlMembershipStore implements MembershipStore {
     return new Failure('DB_SECRET_INVALID', `${this.#connection.description}: the secret was not kept`);
   }
 
+  async writeStatus(clusterId: number, nodeId: number, isEnabled: boolean): Promise<Failure | null> {
+    const names = this.#tableNames();
+    if (names instanceof Failure) return names;
+    const { table, nameOf } = names;
+    const where = `${nameOf('cluster_id')} = ? AND ${nameOf('node_id')} = ?`;
+    const found = await this.#connection.query(`SELECT ${nameOf('id')} AS id FROM ${table} WHERE ${where}`, [
+      clusterId,
+      nodeId,
+    ]);
+    if (found instanceof Failure) return withAdvice(found);
+    if (found.length === 0) {
+      const place = `cluster ${clusterId}, node ${nodeId}`;
+      return new Failure('DB_MEMBER_MISSING', `table ${table} has no row for ${place}`);
+    }
+    const written = await this.#connection.query(
+      `UPDATE ${table} SET ${nameOf('state')} = ? WHERE ${where}`,
+      [isEnabled ? 1 : 0, clusterId, nodeId],
+    );
+    return written instanceof Failure ? withAdvice(written) : null;
+  }
+
   close(): Promise<void> {
     return this.#connection.close();
   }
 
-  #statement(): string | Failure {
+  #tableNames(): { table: string; nameOf: (column: (typeof columns)[number]) => string } | Failure {
     const table = this.#names.table ?? 'clusterer';
     const nameOf = (column: (typeof columns)[number]): string => this.#names.columns?.[column] ?? column;
     // Names become part of the statement, where no placeholder can stand.
@@ -120,6 +143,13 @@ export class SqlMembershipStore implements MembershipStore {
     if (wrong !== undefined) {
       return new Failure('DB_NAME_INVALID', `clusterer: "${wrong}" is no name of a table or column`);
     }
+    return { table, nameOf };
+  }
+
+  #statement(): string | Failure {
+    const names = this.#tableNames();
+    if (names instanceof Failure) return names;
+    const { table, nameOf } = names;
     const cluster = nameOf('cluster_id');
     const node = nameOf('node_id');
     return `SELECT ${columns.map((column) => `${nameOf(column)} AS ${column}`).join(', ')} FROM ${table}

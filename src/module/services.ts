@@ -161,6 +161,9 @@ export const tableService = serviceToken<TableService>('tables');
 export interface ClusterView {
   list(): unknown;
   topology(): unknown;
+  capabilities(): unknown;
+  /** `node` 0: this one. Failures: SERVER_CLUSTER_UNKNOWN, SERVER_NODE_UNKNOWN, and those of the database. */
+  setStatus(clusterId: number, node: number, isEnabled: boolean): unknown;
   reload(): unknown;
   /** Nodes of the cluster without this one. */
   count(which: 'all' | 'up' | 'down'): number;

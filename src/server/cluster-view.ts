@@ -3,21 +3,40 @@
 import type { ClusterNode } from '#cluster/cluster-node.ts';
 import type { PeerView } from '#cluster/peer.ts';
 import type { ClusterView } from '#module/services.ts';
+import type { Statistics } from '#module/statistics.ts';
+import { Failure } from '#util/failure.ts';
 
-export function clusterViewOf(cluster: ClusterNode, reload: () => unknown): ClusterView {
+export interface ClusterViewParts {
+  readonly cluster: ClusterNode;
+  readonly statistics: Statistics;
+  /** Of the modules that the script loads. */
+  readonly modules: readonly string[];
+  reload(): unknown;
+  setStatus(node: number, isEnabled: boolean): unknown;
+}
+
+/** What modules share with the peers, by OpenSIPS's names; each with the statistic that says whether it is complete. */
+const capabilities = [
+  { name: 'tm-repl', module: 'tm', statistic: '' },
+  { name: 'dialog-dlg-repl', module: 'dialog', statistic: 'dialog:synchronised' },
+  { name: 'dialog-prof-repl', module: 'dialog', statistic: 'dialog:synchronised' },
+  { name: 'usrloc-contact-repl', module: 'usrloc', statistic: 'usrloc:synchronised' },
+] as const;
+
+export function clusterViewOf(parts: ClusterViewParts): ClusterView {
+  const { cluster, reload } = parts;
+  const wrapped = (name: string, value: unknown): unknown => ({
+    Clusters: [{ cluster_id: cluster.clusterId, [name]: value }],
+  });
   return {
-    list: () => ({ Clusters: [{ cluster_id: cluster.clusterId, Nodes: cluster.peers().map(openSipsNode) }] }),
-    topology: () => ({
-      Clusters: [
-        {
-          cluster_id: cluster.clusterId,
-          Nodes: [
-            { node_id: cluster.nodeId, Neighbours: cluster.livePeers() },
-            ...cluster.peers().map((peer) => ({ node_id: peer.nodeId, Neighbours: peer.reaches })),
-          ],
-        },
-      ],
-    }),
+    list: () => wrapped('Nodes', cluster.peers().map(openSipsNode)),
+    topology: () =>
+      wrapped('Nodes', [
+        { node_id: cluster.nodeId, Neighbours: directNeighbours(cluster) },
+        ...cluster.peers().map((peer) => ({ node_id: peer.nodeId, Neighbours: peer.reaches })),
+      ]),
+    capabilities: () => wrapped('Capabilities', capabilitiesOf(parts)),
+    setStatus: (clusterId, node, isEnabled) => setStatus(parts, { clusterId, node, isEnabled }),
     reload,
     count: (which) => {
       const peers = cluster.peers();
@@ -28,18 +47,53 @@ export function clusterViewOf(cluster: ClusterNode, reload: () => unknown): Clus
   };
 }
 
+/** `node` 0: this one. */
+function setStatus(
+  { cluster, setStatus: set }: ClusterViewParts,
+  { clusterId, node, isEnabled }: { clusterId: number; node: number; isEnabled: boolean },
+): unknown {
+  if (clusterId !== cluster.clusterId) {
+    return new Failure(
+      'SERVER_CLUSTER_UNKNOWN',
+      `this node is of cluster ${cluster.clusterId}, not ${clusterId}`,
+    );
+  }
+  const wanted = node === 0 ? cluster.nodeId : node;
+  const isKnown = wanted === cluster.nodeId || cluster.peers().some((peer) => peer.nodeId === wanted);
+  if (!isKnown) return new Failure('SERVER_NODE_UNKNOWN', `node ${wanted} is not in cluster ${clusterId}`);
+  return set(wanted, isEnabled);
+}
+
+function capabilitiesOf({ modules, statistics }: ClusterViewParts): unknown {
+  return capabilities
+    .filter(({ module }) => modules.includes(module))
+    .map(({ name, statistic }) => {
+      const isSynchronised = statistic === '' || (statistics.find(statistic) ?? 1) === 1;
+      return { name, state: isSynchronised ? 'Ok' : 'not synced', enabled: 'yes' };
+    });
+}
+
+function directNeighbours(cluster: ClusterNode): number[] {
+  return cluster
+    .peers()
+    .filter((peer) => peer.state === 'up')
+    .map((peer) => peer.nodeId);
+}
+
 function isUp(peer: PeerView): boolean {
   return peer.state === 'up' || peer.state === 'relayed';
 }
 
 function openSipsNode(peer: PeerView): Record<string, unknown> {
+  const isDisabled = peer.state === 'disabled';
   return {
     node_id: peer.nodeId,
+    db_id: peer.rowId,
     url: urlOf(peer),
-    link_state: isUp(peer) ? 'Up' : peer.state === 'connecting' ? 'Probe' : 'Down',
-    state: peer.state === 'disabled' ? 'Disabled' : 'Enabled',
-    next_hop: peer.through === 0 ? peer.nodeId : peer.through,
-    description: peer.description,
+    link_state: peer.state === 'up' ? 'Up' : peer.state === 'connecting' ? 'Probe' : 'Down',
+    state: isDisabled ? 'disabled' : 'enabled',
+    next_hop: isUp(peer) ? String(peer.through === 0 ? peer.nodeId : peer.through) : 'none',
+    description: peer.description === '' ? 'none' : peer.description,
   };
 }
 

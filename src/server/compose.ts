@@ -76,6 +76,8 @@ export interface NodePorts {
   readonly tables: TableService | null;
   /** Reads the membership table now. */
   reloadMembership(): unknown;
+  /** Enables or disables a member in the table, or without one here. */
+  setMemberStatus(node: number, isEnabled: boolean): unknown;
 }
 
 export interface NodeIdentity {
@@ -108,6 +110,7 @@ export class AnyviaNode {
   readonly unreachable: Unreachable;
   readonly identity: NodeIdentity;
   readonly started: number;
+  readonly version: string;
   readonly #freezes: FreezeWatch;
   readonly #ports: NodePorts;
   readonly #sockets: readonly LocalSocket[];
@@ -124,6 +127,7 @@ export class AnyviaNode {
     branches: BranchCodec,
   ) {
     this.identity = identity;
+    this.version = ports.process.version;
     this.#ports = ports;
     this.#sockets = configuration.sockets;
     this.started = ports.clock.monotonic();
@@ -352,7 +356,13 @@ export class AnyviaNode {
     if (this.cluster !== null) {
       host.provide(
         clusterView,
-        clusterViewOf(this.cluster, () => ports.reloadMembership()),
+        clusterViewOf({
+          cluster: this.cluster,
+          statistics: this.statistics,
+          modules: script.modules.map(({ declaration }) => declaration.name),
+          reload: () => ports.reloadMembership(),
+          setStatus: (member, isEnabled) => ports.setMemberStatus(member, isEnabled),
+        }),
       );
     }
     const instances = new Map<string, unknown>();

@@ -196,8 +196,9 @@ function bindParameters(
   let bound: Record<string, unknown> = {};
   if (Array.isArray(given)) {
     if (given.length > names.length) return invalid('Too few or too many parameters');
+    const named = namesOfCount(declaration.parameters, given.length);
     given.forEach((value, index) => {
-      bound[names[index] ?? ''] = value;
+      bound[named[index] ?? ''] = value;
     });
   } else if (typeof given === 'object' && given !== null) {
     bound = { ...(given as Record<string, unknown>) };
@@ -209,6 +210,14 @@ function bindParameters(
     if (!name.endsWith('?') && bound[name] === undefined) return invalid(`Parameter '${name}' is missing`);
   }
   return bound;
+}
+
+/** Those that a list of that many values stands for: the last optional ones are left out. */
+function namesOfCount(parameters: readonly string[], count: number): string[] {
+  const kept = [...parameters];
+  for (let index = kept.length - 1; index >= 0 && kept.length > count; index--)
+    if (kept[index]!.endsWith('?')) kept.splice(index, 1);
+  return kept.map((name) => name.replace('?', ''));
 }
 
 function invalid(message: string): Failure {

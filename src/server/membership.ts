@@ -24,6 +24,12 @@ export class MembershipReader {
   readonly #log: Logger;
   readonly #cacheFile: string;
   #lastProblem = '';
+  #clusterId = 1;
+  #secret: string | null = null;
+  /** What stands in the file. */
+  #cached = '';
+  /** What `set_status` says of members that stand in the script. */
+  readonly #statuses = new Map<number, boolean>();
 
   private constructor(
     configuration: ClusterConfiguration,
@@ -62,14 +68,19 @@ export class MembershipReader {
       if (isFailure(ensured)) this.#log.warn(`no shared secret: ${ensured.message}`, { code: ensured.code });
       else secret = ensured.toString('hex');
     }
-    const membership = { members: read, secret };
-    this.#cache(membership);
-    return membership;
+    this.#secret = secret;
+    this.#cache({ members: read, secret });
+    return { members: read, secret };
   }
 
   /** The members as the table has them now; bad rows are reported and left out. */
   async read(): Promise<readonly Member[] | Failure> {
-    if (this.#store === null) return this.#configuration.members;
+    if (this.#store === null) {
+      return this.#configuration.members.map((member) => {
+        const enabled = this.#statuses.get(member.nodeId) ?? member.enabled;
+        return { ...member, enabled };
+      });
+    }
     const result = await this.#store.readMembers(this.#configuration.nodeId);
     if (isFailure(result)) {
       this.#report(`the membership cannot be read, the last one stays: ${result.message}`);
@@ -85,7 +96,19 @@ export class MembershipReader {
       return failure;
     }
     this.#lastProblem = '';
+    this.#clusterId = this.#clusterOf(result.members);
+    // The first view is kept by `first`, which knows the secret then.
+    if (this.#cached !== '') this.#cache({ members: result.members, secret: this.#secret });
     return result.members;
+  }
+
+  /** In the table, so that every node hears of it; members of the script are changed for this node alone. */
+  async setStatus(node: number, isEnabled: boolean): Promise<Failure | null> {
+    if (this.#store === null) {
+      this.#statuses.set(node, isEnabled);
+      return null;
+    }
+    return this.#store.writeStatus(this.#clusterId, node, isEnabled);
   }
 
   async close(): Promise<void> {
@@ -104,8 +127,11 @@ export class MembershipReader {
   }
 
   #cache(membership: Membership): void {
+    const text = JSON.stringify(membership);
+    if (text === this.#cached) return;
+    this.#cached = text;
     try {
-      writeFileSync(`${this.#cacheFile}.new`, JSON.stringify(membership), { mode: 0o600 });
+      writeFileSync(`${this.#cacheFile}.new`, text, { mode: 0o600 });
       renameSync(`${this.#cacheFile}.new`, this.#cacheFile);
     } catch (error) {
       this.#log.warn(`the membership cannot be kept in ${this.#cacheFile}: ${String(error)}`);
@@ -116,6 +142,8 @@ export class MembershipReader {
     try {
       const membership = JSON.parse(readFileSync(this.#cacheFile, 'utf8')) as Membership;
       if (Array.isArray(membership.members)) {
+        this.#secret = membership.secret;
+        this.#cached = JSON.stringify(membership);
         this.#log.warn(`starting with the last known membership of ${this.#cacheFile}`);
         return membership;
       }

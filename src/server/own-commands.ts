@@ -28,7 +28,7 @@ const commands: readonly CommandDeclaration<Server>[] = [
     name: 'anyvia:cluster',
     parameters: [],
     help: 'This node and its peers: state, round-trip time, queues, forwards, drops.',
-    run: ({ node }) => clusterOf(node),
+    run: ({ node, clock }) => clusterOf(node, clock.monotonic()),
   },
   {
     name: 'anyvia:transactions',
@@ -76,15 +76,19 @@ export function addOwnCommands(server: Server): void {
   for (const command of commands) server.node.control.add(command, server);
 }
 
-function clusterOf(node: AnyviaNode): unknown {
+function clusterOf(node: AnyviaNode, now: number): unknown {
   const { nodeId, clusterId, incarnation } = node.identity;
   return {
     node_id: nodeId,
     cluster_id: clusterId,
     incarnation,
+    software: node.version,
     draining: node.ownership?.draining ?? false,
     counters: node.cluster?.counters() ?? {},
-    peers: node.cluster?.peers() ?? [],
+    peers: (node.cluster?.peers() ?? []).map((peer) => ({
+      ...peer,
+      stateMilliseconds: Math.round(now - peer.since),
+    })),
   };
 }
 

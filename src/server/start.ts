@@ -336,6 +336,7 @@ class Server {
       locationDatabase: this.#databases.location,
       tables: this.#databases.tables,
       reloadMembership: () => this.#reload(),
+      setMemberStatus: (node, isEnabled) => this.#setMemberStatus(node, isEnabled),
     };
   }
 
@@ -396,6 +397,13 @@ class Server {
     const change = node.cluster.setMembers(systemClock.monotonic(), members);
     this.#driver.rearm();
     return change;
+  }
+
+  async #setMemberStatus(node: number, isEnabled: boolean): Promise<unknown> {
+    const problem = await this.#membership?.setStatus(node, isEnabled);
+    if (problem !== undefined && problem !== null) return problem;
+    const change = await this.#reload();
+    return isFailure(change) ? change : 'OK';
   }
 
   #setDraining(draining: boolean): void {

@@ -209,6 +209,7 @@ export class SimulatedNode implements Resident {
       locationDatabase: null,
       tables: null,
       reloadMembership: () => null,
+      setMemberStatus: () => null,
     };
   }
 }

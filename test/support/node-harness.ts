@@ -249,6 +249,7 @@ export class NodeHarness {
       locationDatabase: null,
       tables: options.tables ?? null,
       reloadMembership: () => null,
+      setMemberStatus: () => null,
     };
   }
 

@@ -5,6 +5,7 @@
 
 import { defineModule, type ParameterDeclaration } from '#module/define.ts';
 import { type ClusterView, clusterView } from '#module/services.ts';
+import { Failure } from '#util/failure.ts';
 
 function integer(
   name: string,
@@ -110,6 +111,26 @@ export const clusterer = defineModule<ClusterView>({
       parameters: [],
       help: 'Who reaches whom.',
       run: (view) => view.topology(),
+    },
+    {
+      name: 'clusterer:list_cap',
+      aliases: ['clusterer_list_cap'],
+      parameters: [],
+      help: 'What is shared with the peers, and whether this node has all of it.',
+      run: (view) => view.capabilities(),
+    },
+    {
+      name: 'clusterer:set_status',
+      aliases: ['clusterer_set_status'],
+      parameters: ['cluster_id', 'node_id?', 'status'],
+      help: 'Enables (1) or disables (0) a node, this one without node_id: in the table, for the whole cluster; with db_mode 0 on this node alone.',
+      run: (view, { cluster_id, node_id, status }) => {
+        const numbers = [cluster_id, node_id ?? 0, status].map(Number);
+        if (!numbers.every(Number.isInteger) || (numbers[2] !== 0 && numbers[2] !== 1)) {
+          return new Failure('MODULE_STATUS_INVALID', 'cluster_id and node_id are numbers, status is 0 or 1');
+        }
+        return view.setStatus(numbers[0]!, numbers[1]!, numbers[2] === 1);
+      },
     },
     {
       name: 'clusterer:reload',
