@@ -12,6 +12,7 @@ import {
 } from '#proxy/forwarding.ts';
 import { MessageEdits } from '#sip/edits.ts';
 import { headerNames } from '#sip/header-name.ts';
+import { bracketed } from '#sip/host-port.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { parseVia } from '#sip/via.ts';
@@ -50,6 +51,13 @@ export interface StatelessResponse {
   /** IP text without brackets. */
   readonly address: string;
   readonly port: number;
+  /** As the Via has it: `udp`, `tcp`… */
+  readonly transport: string;
+}
+
+/** Where it goes, as a URI. */
+export function responseUri({ address, port, transport }: StatelessResponse): string {
+  return `sip:${bracketed(address)}:${port};transport=${transport}`;
 }
 
 /** A Failure when there is no second Via, or it names no address that could be sent to. */
@@ -66,7 +74,8 @@ export function forwardResponseStatelessly(response: SipMessage): StatelessRespo
   }
   const edits = new MessageEdits();
   removeTopVia(response, edits);
-  return { bytes: toBytes(edits.apply(response.text)), address, port };
+  const transport = next.protocol === 'UDP' ? 'udp' : next.protocol.toLowerCase();
+  return { bytes: toBytes(edits.apply(response.text)), address, port, transport };
 }
 
 /** RFC 4475 3.3.10: nothing goes to everybody because a Via says so; nor to nobody. */

@@ -423,6 +423,7 @@ export class AnyviaNode {
         statistics: this.statistics,
         forwardsForeign: host.globalParameter('disable_stateless_fwd') === 0,
         send: (bytes, flow) => this.send(bytes, flow),
+        resolve: (uri, done) => host.resolve(uri, null, done),
         socketFor: (address) => this.#sockets.find((socket) => socket.advertisedAddress === address) ?? null,
       }),
       trace: this.trace,

@@ -5,12 +5,12 @@
  */
 
 import type { Statistics } from '#module/statistics.ts';
-import { forwardResponseStatelessly } from '#proxy/stateless.ts';
+import { forwardResponseStatelessly, responseUri } from '#proxy/stateless.ts';
 import { headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { buildRequest, topViaValue } from '#sip/request.ts';
 import { toBytes } from '#sip/serialize.ts';
-import { isFailure } from '#util/failure.ts';
+import { type Failure, isFailure } from '#util/failure.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 export interface OrphanParts {
@@ -18,6 +18,8 @@ export interface OrphanParts {
   /** `disable_stateless_fwd`: responses of branches that are not ours are dropped unless the script forwards. */
   readonly forwardsForeign: boolean;
   send(bytes: Uint8Array, flow: Flow): void;
+  /** Finds a socket for a URI with an address; calls back at once. */
+  resolve(uri: string, done: (flow: Flow | Failure) => void): void;
   /** The socket to send a stateless response from. */
   socketFor(address: string): Flow['socket'] | null;
 }
@@ -47,7 +49,12 @@ export class Orphans {
   #forward(response: SipMessage, socket: Flow['socket']): void {
     const next = forwardResponseStatelessly(response);
     if (isFailure(next)) return;
-    this.#parts.send(next.bytes, { socket, address: next.address, port: next.port });
+    if (next.transport === socket.protocol)
+      this.#parts.send(next.bytes, { socket, address: next.address, port: next.port });
+    else
+      this.#parts.resolve(responseUri(next), (flow) => {
+        if (!isFailure(flow)) this.#parts.send(next.bytes, flow);
+      });
   }
 
   /** RFC 3261 17.1.1.3. The Request-URI of the INVITE died with its owner; the callee matches by branch. */

@@ -27,6 +27,8 @@ export interface StreamOwner {
   onStreamEnd(connection: StreamConnection, end: StreamEnd, detail: string, now: number): void;
 }
 
+/** Instead of a time. */
+const never = -1;
 /** What a peer that reads nothing may have waiting for it: hundreds of messages. */
 const unsentBytesMax = 512 * 1024;
 /** A peer that reads nothing for so long has gone. */
@@ -48,7 +50,7 @@ export class StreamConnection implements LinkUser, FrameUser, TimerTarget, Flow 
   readonly #owner: StreamOwner;
   readonly #framer = new StreamFramer();
   #lastUse: number;
-  /** Since when the message under way has been coming, ms; 0: none is. */
+  /** Since when the message under way has been coming, ms. */
   #insideSince: number;
   /** Messages and pings of the bytes that were just read. */
   #heard = 0;
@@ -56,7 +58,7 @@ export class StreamConnection implements LinkUser, FrameUser, TimerTarget, Flow 
   #waitingBytes = 0;
   /** Written since the kernel took no more. */
   #unsentBytes = 0;
-  #unsentSince = 0;
+  #unsentSince = never;
   #isOver = false;
 
   constructor(owner: StreamOwner, flow: Flow, isAccepted: boolean, now: number) {
@@ -68,7 +70,7 @@ export class StreamConnection implements LinkUser, FrameUser, TimerTarget, Flow 
     this.isOpen = isAccepted;
     this.#lastUse = now;
     // Who connects has something to say.
-    this.#insideSince = isAccepted ? now : 0;
+    this.#insideSince = isAccepted ? now : never;
   }
 
   /** True when something was given to it that the other side cannot have. */
@@ -86,8 +88,8 @@ export class StreamConnection implements LinkUser, FrameUser, TimerTarget, Flow 
       return;
     }
     const isTaken = this.link.write(bytes);
-    if (isTaken && this.#unsentSince === 0) return;
-    if (this.#unsentSince === 0) this.#unsentSince = now;
+    if (isTaken && this.#unsentSince === never) return;
+    if (this.#unsentSince === never) this.#unsentSince = now;
     this.#unsentBytes += bytes.length;
     if (this.#unsentBytes > unsentBytesMax) this.end('slow_reader', now);
   }
@@ -102,8 +104,9 @@ export class StreamConnection implements LinkUser, FrameUser, TimerTarget, Flow 
 
   /** Looked at every now and then: does it keep us waiting? */
   look(now: number, limits: { readonly lifetime: number; readonly message: number }): void {
-    if (this.#insideSince !== 0 && now - this.#insideSince > limits.message) this.end('slow_message', now);
-    else if (this.#unsentSince !== 0 && now - this.#unsentSince > unsentMilliseconds)
+    if (this.#insideSince !== never && now - this.#insideSince > limits.message)
+      this.end('slow_message', now);
+    else if (this.#unsentSince !== never && now - this.#unsentSince > unsentMilliseconds)
       this.end('slow_reader', now);
     else if (this.isOpen && now > this.keptUntil && now - this.#lastUse > limits.lifetime)
       this.end('idle', now);
@@ -131,13 +134,13 @@ export class StreamConnection implements LinkUser, FrameUser, TimerTarget, Flow 
       return;
     }
     if (!this.#framer.isInside) {
-      if (this.#heard > 0) this.#insideSince = 0;
+      if (this.#heard > 0) this.#insideSince = never;
     } else if (this.#heard > 0 || !wasInside) this.#insideSince = now;
   }
 
   onDrain(): void {
     this.#unsentBytes = 0;
-    this.#unsentSince = 0;
+    this.#unsentSince = never;
   }
 
   onClose(reason: string, now: number): void {

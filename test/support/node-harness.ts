@@ -78,6 +78,8 @@ export class NodeHarness {
   readonly dialled: Flow[] = [];
   readonly deaf = new Set<number>();
   readonly silent = new Set<number>();
+  /** Ports of clients that read nothing. */
+  readonly stuck = new Set<number>();
   /** Connections that the node closed. */
   readonly closed = new Set<Link>();
   #sent: SentDatagram[] = [];
@@ -147,7 +149,7 @@ export class NodeHarness {
       distrust: () => '',
       write: (bytes) => {
         this.#keepSent(bytes, flow);
-        return true;
+        return !this.stuck.has(port);
       },
       close: () => {
         this.closed.add(link);

@@ -4,7 +4,7 @@ import type { MessageContext } from '#module/context.ts';
 import { everyRoute, type FunctionDeclaration } from '#module/define.ts';
 import { statelessService } from '#module/services.ts';
 import type { CoreModule } from '#modules/core/core-module.ts';
-import { forwardRequestStatelessly, forwardResponseStatelessly } from '#proxy/stateless.ts';
+import { forwardRequestStatelessly, forwardResponseStatelessly, responseUri } from '#proxy/stateless.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';
 import { isFailure } from '#util/failure.ts';
@@ -72,7 +72,14 @@ function forwardReply(core: CoreModule, context: MessageContext): number {
   const next = forwardResponseStatelessly(context.message);
   if (isFailure(next)) return -1;
   core.forwardedReplies.value++;
-  core.host.send(next.bytes, { socket: context.source.socket, address: next.address, port: next.port });
+  const { socket } = context.source;
+  // RFC 3261 18.2.2: by the transport of the next Via, whatever this one came by.
+  if (next.transport === socket.protocol)
+    core.host.send(next.bytes, { socket, address: next.address, port: next.port });
+  else
+    core.host.resolve(responseUri(next), null, (flow) => {
+      if (!isFailure(flow)) core.host.send(next.bytes, flow);
+    });
   return 1;
 }
 

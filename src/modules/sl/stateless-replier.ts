@@ -10,10 +10,10 @@ import type { Counter } from '#module/statistics.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { buildResponse } from '#sip/response.ts';
 import { toBytes } from '#sip/serialize.ts';
+import { replyFlow } from '#transaction/reply-flow.ts';
 
 /** Stands before the hash in the tag, so that other tags need no hashing to be told apart. */
 const tagLead = 'sl-';
-const defaultSipPort = 5060;
 
 export class StatelessReplier implements StatelessService {
   readonly #host: ModuleHost;
@@ -50,11 +50,8 @@ export class StatelessReplier implements StatelessService {
       headers: context.replyHeaders + this.#serverHeader,
       received: source,
     });
-    this.#host.send(toBytes(text), {
-      socket: source.socket,
-      address: source.address,
-      port: replyPort(context),
-    });
+    // RFC 3581 4: the source port also when the script asked for it.
+    this.#host.send(toBytes(text), context.forceRport ? source : replyFlow(context.request, source));
     this.#sent.value++;
     this.#byClass[Math.floor(status / 100)]!.value++;
     return 1;
@@ -74,13 +71,6 @@ export class StatelessReplier implements StatelessService {
     this.#receivedAcks.value++;
     return true;
   }
-}
-
-/** RFC 3261 18.2.2 and RFC 3581 4: the source port when the sender, or the script, asked for it. */
-function replyPort(context: MessageContext): number {
-  const via = context.request.topVia;
-  if (via.rport !== null || context.forceRport) return context.source.port;
-  return via.port === 0 ? defaultSipPort : via.port;
 }
 
 /** RFC 3261 17.1.1.3: the ACK has the Call-ID, the From tag, the CSeq number and the top Via of its INVITE. */
