@@ -63,6 +63,8 @@ export interface NodePorts {
   connectStream?(flow: Flow, user: LinkUser): Link;
   /** Host name to address; `done` at once for IP literals. */
   resolveName(host: string, family: 0 | 4 | 6, done: (address: string | Failure) => void): void;
+  /** Which address of this machine leads to another (`mhomed`), null for none. Absent: nobody knows. */
+  sourceAddress?(address: string, done: (local: string | null) => void): void;
   random(bytes: number): Buffer;
   /** Null when the node stands alone. */
   readonly links: LinkTransport | null;

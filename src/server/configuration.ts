@@ -155,12 +155,20 @@ function readSockets(
       if (isFailure(addresses)) return addresses;
       for (const address of addresses) {
         const numbered = definition.port === 0 ? { ...definition, port } : definition;
-        sockets.push({ ...localSocket(sockets.length, numbered, address), protocol });
+        sockets.push({ ...localSocket(sockets.length, withAdvertised(script, numbered), address), protocol });
         reusePort.push(definition.reusePort);
       }
     }
   }
   return { sockets, reusePort };
+}
+
+/** `advertised_address` and `advertised_port`: of every socket that has no `as` of its own. */
+function withAdvertised({ globals }: LoadedScript, definition: SocketDefinition): SocketDefinition {
+  if (definition.advertisedHost !== '') return definition;
+  const host = String(globals.get('advertised_address') ?? '').replace(/["'[\]]/g, '');
+  const port = Number(globals.get('advertised_port') ?? 0);
+  return { ...definition, advertisedHost: host, advertisedPort: port };
 }
 
 /** What a phone or a network on the other side of the world needs; OpenSIPS gives up after a tenth of a second. */

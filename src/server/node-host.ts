@@ -46,6 +46,7 @@ export class NodeHost implements ModuleHost {
   readonly #flagCounts = new Map<string, number>();
   /** `host:port` and `host:0` of everything that is us, lower case. */
   readonly #own = new Set<string>();
+  readonly #isMultihomed: boolean;
   readonly nodeId: number;
   readonly incarnation: number;
   readonly clock: Clock;
@@ -71,6 +72,7 @@ export class NodeHost implements ModuleHost {
       this.#addOwn(socket.address, socket.port);
       this.#addOwn(socket.advertisedAddress, socket.advertisedPort);
     }
+    this.#isMultihomed = parts.globals.get('mhomed') === 1;
     for (const alias of parts.configuration.aliases) this.#addOwn(alias.host, alias.port);
   }
 
@@ -152,13 +154,19 @@ export class NodeHost implements ModuleHost {
       done(target);
       return;
     }
-    const finish = (address: string): void => {
+    const found = (address: string, local: string | null): void => {
       const transport = target.transport ?? socket?.protocol ?? this.#defaultTransport;
-      const from = this.#socketTowards(address, transport, socket, incoming);
+      const routed = this.#socketOf(local, transport);
+      const from = routed ?? this.#socketTowards(address, transport, socket, incoming);
       // Connections are found by the address: it has one spelling.
       if (from !== null)
         done({ socket: from, address: isStream(from) ? canonicalHost(address) : address, port: target.port });
       else done(new Failure('SERVER_SOCKET_MISSING', `no ${transport} socket of ours reaches ${address}`));
+    };
+    const finish = (address: string): void => {
+      const { sourceAddress } = this.#parts.ports;
+      if (!this.#isMultihomed || socket !== null || sourceAddress === undefined) found(address, null);
+      else sourceAddress(address, (local) => found(address, local));
     };
     if (isIp(target.host)) {
       finish(target.host);
@@ -205,6 +213,15 @@ export class NodeHost implements ModuleHost {
       port: parsed.port === 0 ? defaultSipPort : parsed.port,
       transport: transport as 'udp' | 'tcp' | null,
     };
+  }
+
+  /** `mhomed`: the socket at the address that the kernel would send from; null when there is none, or it is not asked. */
+  #socketOf(local: string | null, transport: LocalSocket['protocol']): LocalSocket | null {
+    if (local === null) return null;
+    const name = canonicalHost(local);
+    const fits = (socket: LocalSocket): boolean =>
+      socket.protocol === transport && canonicalHost(socket.address) === name;
+    return this.sockets.find(fits) ?? null;
   }
 
   /** RFC 3263 4.1: UDP where nothing else is said. */

@@ -15,6 +15,7 @@ import { LinkListener } from '#net/link-listener.ts';
 import type { LinkEnvironment } from '#net/link-socket.ts';
 import { countReceiveDrops } from '#net/receive-drops.ts';
 import { Resolver } from '#net/resolver.ts';
+import { SourceAddresses } from '#net/source-address.ts';
 import { systemClock, TimerDriver } from '#net/system-clock.ts';
 import { UdpListener } from '#net/udp-listener.ts';
 import { certificatesMissing } from '#server/certificates.ts';
@@ -86,6 +87,7 @@ class Server {
   readonly #timers = new TimerQueue();
   readonly #driver: TimerDriver;
   readonly #resolver = new Resolver();
+  readonly #sourceAddresses = new SourceAddresses();
   readonly #udp: UdpListener[] = [];
   readonly #streams: LinkListener[] = [];
   /** By local address. */
@@ -324,6 +326,7 @@ class Server {
         this.#streamConnector(socket.address).connect({ address, port, secure: false }, user),
       resolveName: (host, family, done) =>
         this.#resolver.resolve(systemClock.monotonic(), host, family, done),
+      sourceAddress: (address, done) => this.#sourceAddresses.find(systemClock.monotonic(), address, done),
       random: randomBytes,
       links: this.#configuration.cluster === null ? null : this.#makeConnector(),
       endOfTurn: (run) => setImmediate(() => this.#guard(() => run(systemClock.monotonic()))),

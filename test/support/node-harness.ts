@@ -38,6 +38,8 @@ export interface HarnessOptions {
   readonly names?: Readonly<Record<string, string>>;
   /** Gets the resolver's answers, to give them when it likes; without it they come at once. */
   readonly later?: (answer: () => void) => void;
+  /** From which address of the node another is reached, as the kernel would say (`mhomed`). */
+  readonly routes?: Readonly<Record<string, string>>;
   /** Files that the script includes or imports, by the path as written. */
   readonly files?: Readonly<Record<string, string>>;
   /** Where modules read tables; none unless given. */
@@ -241,6 +243,10 @@ export class NodeHarness {
         if (options.later === undefined) answer();
         else options.later(answer);
       },
+      ...(options.routes !== undefined && {
+        sourceAddress: (address: string, done: (local: string | null) => void) =>
+          done(options.routes?.[address] ?? null),
+      }),
       random: (bytes) => this.#random(bytes),
       links: null,
       endOfTurn: (run) => this.#turnEnds.push(run),

@@ -102,8 +102,12 @@ export class SipPhone {
 
   /** Sends a request; header lines without their ends. */
   request(method: string, uri: string, parts: RequestParts = {}): void {
+    this.write(this.textOf(method, uri, parts));
+  }
+
+  textOf(method: string, uri: string, parts: RequestParts = {}): string {
     const { to = uri, toTag = '', callId = `call-${this.tag}`, cseq = 1, body = '', headers = [] } = parts;
-    const branch = parts.branch ?? `z9hG4bK${this.tag}-${++this.#branches}`;
+    const branch = parts.branch ?? `z9hG4bK${this.tag}-${String(++this.#branches).padStart(6, '0')}`;
     const lines = [
       `${method} ${uri} SIP/2.0`,
       `Via: SIP/2.0/${this.transport} ${host}:${this.port};branch=${branch};rport`,
@@ -116,7 +120,7 @@ export class SipPhone {
       ...headers,
       `Content-Length: ${body.length}`,
     ];
-    this.write(`${lines.join('\r\n')}\r\n\r\n${body}`);
+    return `${lines.join('\r\n')}\r\n\r\n${body}`;
   }
 
   /** Answers a request that was heard. */

@@ -1,6 +1,8 @@
 /** SIP over TCP with real sockets: calls between transports, through one node. */
 
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -262,5 +264,148 @@ describe('a phone whose connection another node of the cluster holds', () => {
     caller.request('INVITE', uri, { callId: `gone-${caller.port}` });
     expect((await caller.next(500)).method).toBe('INVITE');
     caller.close();
+  });
+});
+
+describe('TCP peers that misbehave', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'anyvia-tcp-abuse-'));
+  let node: Daemon;
+  let port = 0;
+  const open: Socket[] = [];
+
+  beforeAll(async () => {
+    [port = 0] = await freeUdpPorts(1);
+    node = new Daemon(folder, 'node', script(port));
+    await node.start();
+  });
+
+  afterAll(async () => {
+    for (const socket of open) socket.destroy();
+    await node.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** From another loopback address than the phones have: a limit for each address is part of the defence. */
+  async function stranger(localAddress = '127.0.0.2'): Promise<Socket> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress });
+    socket.on('error', () => {});
+    open.push(socket);
+    await once(socket, 'connect');
+    return socket;
+  }
+
+  it('half-open, slow, flooding and greedy ones leave the calls of others alone', async () => {
+    const half = await Promise.all(Array.from({ length: 10 }, () => stranger()));
+    const slow = await Promise.all(Array.from({ length: 5 }, () => stranger('127.0.0.3')));
+    const drip = setInterval(() => {
+      for (const socket of slow) if (!socket.destroyed) socket.write('X');
+    }, 50);
+    const flooder = await stranger('127.0.0.4');
+    const flood = Buffer.from(
+      (
+        'OPTIONS sip:nobody@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.4;branch=z9hG4bKflood;rport\r\n' +
+        'From: <sip:f@127.0.0.4>;tag=1\r\nTo: <sip:nobody@127.0.0.1>\r\nCall-ID: flood\r\nCSeq: 1 OPTIONS\r\n' +
+        'Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n'
+      ).repeat(200),
+    );
+    flooder.resume();
+    // It reads what it is told, so nothing but the other calls can slow it down.
+    const pour = (): void => {
+      while (!flooder.destroyed && flooder.write(flood));
+    };
+    flooder.on('drain', pour);
+    pour();
+    const deaf = await stranger('127.0.0.5');
+    deaf.pause();
+    for (let count = 0; count < 200; count++) deaf.write(flood);
+
+    const caller = await SipPhone.tcp('alice', port);
+    const callee = await SipPhone.udp('bob', port);
+    const delays: number[] = [];
+    const end = Date.now() + 3000;
+    for (let count = 0; Date.now() < end; count++) {
+      const began = performance.now();
+      const callId = `among-${count}`;
+      caller.request('INVITE', `sip:outside@127.0.0.1:${port}`, {
+        callId,
+        headers: [`X-Port: ${callee.port}`],
+      });
+      const invite = await callee.next('INVITE');
+      callee.answer(invite, 486);
+      await caller.next(486);
+      delays.push(performance.now() - began);
+      caller.heard.length = 0;
+      callee.heard.length = 0;
+    }
+    clearInterval(drip);
+    flooder.destroy();
+    deaf.destroy();
+    expect(delays.length).toBeGreaterThan(10);
+    expect(Math.max(...delays)).toBeLessThan(2000);
+    await until(async () => (await node.statistic('tcp:closed_slow_message')) >= half.length);
+    expect(await node.statistic('tcp:closed_unframed')).toBe(0);
+    expect(await node.statistic('core:broken_invariants')).toBe(0);
+    caller.close();
+    callee.close();
+  });
+
+  it('an address that opens all it can gets half of the places, and others are served', async () => {
+    await until(async () => (await node.statistic('tcp:connections')) === 0);
+    const greedy = await Promise.all(Array.from({ length: 60 }, () => stranger('127.0.0.6')));
+    await until(async () => (await node.statistic('tcp:refused_source')) === 40);
+    const phone = await SipPhone.tcp('carol', port);
+    phone.request('REGISTER', `sip:127.0.0.1:${port}`, { to: `sip:carol@127.0.0.1:${port}` });
+    await phone.next(200);
+    phone.close();
+    for (const socket of greedy) socket.destroy();
+  });
+});
+
+describe('datagrams of every size', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'anyvia-udp-size-'));
+  let node: Daemon;
+  let port = 0;
+
+  beforeAll(async () => {
+    [port = 0] = await freeUdpPorts(1);
+    node = new Daemon(folder, 'node', script(port).replace(/^socket=tcp.*$/m, ''));
+    await node.start();
+  });
+
+  afterAll(async () => {
+    await node.kill();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** What the node adds to a request, so that the longest that it can send on is known. */
+  async function exchange(bytes: number): Promise<SipMessage> {
+    const caller = await SipPhone.udp('alice', port);
+    const callee = await SipPhone.udp('bob', port);
+    const parts = { callId: `size-${bytes}`, headers: [`X-Port: ${callee.port}`, 'X-Pad: 12345'] };
+    const uri = `sip:outside@127.0.0.1:${port}`;
+    const head = caller.textOf('MESSAGE', uri, { ...parts, body: 'x'.repeat(10_000) }).length - 10_000;
+    // Content-Length has 3 to 5 digits.
+    let length = bytes - head;
+    while (caller.textOf('MESSAGE', uri, { ...parts, body: 'x'.repeat(length) }).length < bytes) length++;
+    caller.request('MESSAGE', uri, { ...parts, body: 'x'.repeat(length) });
+    const heard = await Promise.race([callee.next('MESSAGE'), caller.next(500)]);
+    if (heard.isRequest) {
+      callee.answer(heard, 200);
+      await caller.next(200);
+    }
+    caller.close();
+    callee.close();
+    return heard;
+  }
+
+  it.each([1300, 9000, 65_000])('%i bytes pass', async (bytes) => {
+    const heard = await exchange(bytes);
+    expect([heard.method, heard.isRequest]).toEqual(['MESSAGE', true]);
+    expect(heard.text.length).toBeGreaterThan(bytes);
+  });
+
+  it('65,507 bytes arrive; with our Via they fit into no datagram any more, and the caller hears so at once', async () => {
+    const heard = await exchange(65_507);
+    expect(heard.status).toBe(500);
   });
 });
