@@ -1,10 +1,11 @@
 /**
- * When the claims of this node go to the peers: in batches, earlier with any frame that leaves for a peer anyway, and
+ * When the claims of this node go to the peers, or to the home of each: in batches, earlier with any frame that leaves for a peer anyway, and
  * as a snapshot to a peer that has just come up.
  */
 
-import { type ClaimWords, claimsCodec } from '#cluster/claim-batch.ts';
+import { ClaimBatch, type ClaimWords, claimsCodec, wordsPerClaim } from '#cluster/claim-batch.ts';
 import type { ClaimDirectory } from '#cluster/claim-directory.ts';
+import type { ClaimHomes } from '#cluster/claim-homes.ts';
 import { frameTypes } from '#cluster/frame.ts';
 import type { FramePriority } from '#cluster/frame-sender.ts';
 import type { Outbox } from '#cluster/outbox.ts';
@@ -17,6 +18,8 @@ export interface ClaimDeliveryParts {
   readonly peers: PeerTable;
   readonly outbox: Outbox;
   readonly claims: ClaimDirectory;
+  /** Null: every peer is told everything. */
+  readonly homes: ClaimHomes | null;
 }
 
 export class ClaimDelivery implements TimerTarget {
@@ -69,14 +72,44 @@ export class ClaimDelivery implements TimerTarget {
     if (peer.claimsTold >= count) return;
     const start = peer.claimsTold;
     peer.claimsTold = count;
-    this.#send(now, peer, { words, start, end: count }, 'urgent');
+    const portion = this.#forHome(peer, { words, start, end: count });
+    if (portion.end > portion.start) this.#send(now, peer, portion, 'urgent');
   }
 
   /** All live claims of this node. */
   tellAll(peer: Peer, now: number): void {
     const { claims } = this.#parts;
     peer.claimsTold = claims.batch.count;
-    claims.snapshot(now, (portion) => this.#send(now, peer, portion, 'bulk'));
+    const isWanted = (high: number, low: number): boolean => this.#isHome(peer, high, low);
+    claims.snapshot(now, isWanted, (portion) => this.#send(now, peer, portion, 'bulk'));
+  }
+
+  /** Claims whose home was `lost` have another one now. */
+  tellNewHomes(lost: number, now: number): void {
+    const { claims, homes, peers } = this.#parts;
+    if (homes === null) return;
+    for (const peer of peers.all) {
+      if (!peer.isReached) continue;
+      const isWanted = (high: number, low: number): boolean =>
+        this.#isHome(peer, high, low) && homes.homeOf(high, low, lost) === lost;
+      claims.snapshot(now, isWanted, (portion) => this.#send(now, peer, portion, 'bulk'));
+    }
+  }
+
+  #isHome(peer: Peer, high: number, low: number): boolean {
+    const { homes } = this.#parts;
+    return homes === null || homes.homeOf(high, low) === peer.id;
+  }
+
+  #forHome(peer: Peer, claims: ClaimWords): ClaimWords {
+    if (this.#parts.homes === null) return claims;
+    const kept = new ClaimBatch();
+    for (let index = claims.start; index < claims.end; index++) {
+      const at = index * wordsPerClaim;
+      const [high, low, lifetime] = [claims.words[at]!, claims.words[at + 1]!, claims.words[at + 2]!];
+      if (this.#isHome(peer, high, low)) kept.add(high, low, lifetime);
+    }
+    return { words: kept.words, start: 0, end: kept.count };
   }
 
   #send(now: number, peer: Peer, body: ClaimWords, priority: FramePriority): void {

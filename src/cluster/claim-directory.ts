@@ -1,6 +1,6 @@
 /**
  * Who owns a transaction whose messages carry nothing of ours (design 4.2): each node tells all others what it has
- * begun. Keys are hashed with a key that only the cluster knows. When two nodes claim one key, the lower rendezvous
+ * begun, or its home alone (claim-homes.ts). Keys are hashed with a key that only the cluster knows. When two nodes claim one key, the lower rendezvous
  * hash wins everywhere, so every node comes to the same answer without asking.
  */
 
@@ -21,6 +21,15 @@ export interface ClaimDirectoryUser {
   onClaimsWaiting(now: number, urgent: boolean): void;
   /** A peer owns what we had claimed too, and its claim wins. */
   onClaimLost(key: string, winner: ClaimOwner, now: number): void;
+  /** Two peers own the same, and this node knows of both. */
+  onPeersConflict(conflict: ClaimConflict, now: number): void;
+}
+
+export interface ClaimConflict {
+  readonly high: number;
+  readonly low: number;
+  readonly winner: ClaimOwner;
+  readonly loser: number;
 }
 
 export class ClaimDirectory {
@@ -96,6 +105,46 @@ export class ClaimDirectory {
       this.#otherHash.hash(key);
       index = this.#table.find(now, this.#otherHash.high, this.#otherHash.low);
     }
+    return this.#ownerAt(index);
+  }
+
+  /** The same by its hash. */
+  ownerOf(now: number, high: number, low: number): ClaimOwner | null {
+    return this.#ownerAt(this.#table.find(now, high, low));
+  }
+
+  /** What the key is known by; read it before the next call. */
+  hashOf(key: string): { readonly high: number; readonly low: number } {
+    this.#hash.hash(key);
+    return this.#hash;
+  }
+
+  /** Peers may hash with another secret now. */
+  get hasOtherSecret(): boolean {
+    return this.#otherHash !== null;
+  }
+
+  /** For a peer that asked for a claim nobody had. */
+  reserve(
+    now: number,
+    { high, low }: { readonly high: number; readonly low: number },
+    owner: ClaimOwner,
+    lifetimeMilliseconds: number,
+  ): void {
+    this.#table.put(now, high, low, { ...owner, lifetimeMilliseconds, key: null });
+  }
+
+  /** The home says that our claim is another's. */
+  lose(now: number, high: number, low: number, winner: ClaimOwner): void {
+    const index = this.#table.find(now, high, low);
+    const key = index === -1 || this.#table.node(index) !== this.#self.node ? null : this.#table.key(index);
+    if (key === null) return;
+    this.#table.remove(index);
+    this.#lost++;
+    this.#user.onClaimLost(key, winner, now);
+  }
+
+  #ownerAt(index: number): ClaimOwner | null {
     if (index === -1) return null;
     const node = this.#table.node(index);
     if (node === this.#self.node) return this.#self;
@@ -122,10 +171,16 @@ export class ClaimDirectory {
     }
     if (holder !== -1 && holder !== from.node && this.#isLive(holder, index)) {
       this.#conflicts++;
-      if (rendezvousWinner(high, low, [holder, from.node]) === holder) return;
+      if (rendezvousWinner(high, low, [holder, from.node]) === holder) {
+        const winner = this.#ownerAt(index)!;
+        this.#user.onPeersConflict({ high, low, winner, loser: from.node }, now);
+        return;
+      }
       const key = this.#table.key(index);
       this.#table.put(now, high, low, { ...from, lifetimeMilliseconds, key: null });
-      if (key !== null) {
+      if (key === null) {
+        this.#user.onPeersConflict({ high, low, winner: from, loser: holder }, now);
+      } else {
         this.#lost++;
         this.#user.onClaimLost(key, from, now);
       }
@@ -139,10 +194,15 @@ export class ClaimDirectory {
     return this.#user.liveIncarnation(node) === this.#table.incarnation(index);
   }
 
-  /** All claims of this node in frames' portions, for a peer that has just come up. */
-  snapshot(now: number, send: (claims: ClaimWords) => void): void {
+  /** All claims of this node that `isWanted` in frames' portions, for a peer that has just come up. */
+  snapshot(
+    now: number,
+    isWanted: (high: number, low: number) => boolean,
+    send: (claims: ClaimWords) => void,
+  ): void {
     let portion = new ClaimBatch();
     this.#table.eachOf(now, this.#self.node, (high, low, lifetime) => {
+      if (!isWanted(high, low)) return;
       portion.add(high, low, lifetime);
       if (portion.count < claimsOfFrameMax) return;
       send({ words: portion.words, start: 0, end: portion.count });

@@ -7,9 +7,10 @@
 import { type ChannelMessage, type ChannelSubscriber, Channels, channelCodec } from '#cluster/channels.ts';
 import { ClaimDelivery } from '#cluster/claim-delivery.ts';
 import { ClaimDirectory, type ClaimOwner } from '#cluster/claim-directory.ts';
+import { ClaimHomes, type OwnerLocated } from '#cluster/claim-homes.ts';
 import { type ForwardedDatagram, forwardCodec, withAge } from '#cluster/forward.ts';
 import { frameBytesMax, frameTypes } from '#cluster/frame.ts';
-import { deriveKey, goodbyeCodec } from '#cluster/hello.ts';
+import { capabilities, deriveKey, goodbyeCodec } from '#cluster/hello.ts';
 import { Inbox, type InboxUser } from '#cluster/inbox.ts';
 import { defaultSettings, LinkKeeper } from '#cluster/link-keeper.ts';
 import type { Link, LinkUser } from '#cluster/link-transport.ts';
@@ -56,6 +57,7 @@ export class ClusterNode implements TimerTarget {
   readonly #links: LinkKeeper;
   readonly #outbox: Outbox;
   readonly #claims: ClaimDirectory;
+  readonly #homes: ClaimHomes | null;
   readonly #delivery: ClaimDelivery;
   readonly #pulse: Pulse;
   readonly #questions: OwnerQuestions;
@@ -99,7 +101,10 @@ export class ClusterNode implements TimerTarget {
           this.#now = now;
           inbox.receive(peer, connection, frame, now);
         },
-        onLinkUp: () => this.#pulse.renewReach(),
+        onLinkUp: (peer) => {
+          this.#pulse.renewReach();
+          this.#compareDirectories(peer);
+        },
         onStaleForward: (node) => {
           const peer = this.#peers.get(node);
           if (peer !== null) peer.counters.drops.stale++;
@@ -114,13 +119,16 @@ export class ClusterNode implements TimerTarget {
       },
       onClaimsWaiting: (now, urgent) => this.#delivery.wait(now, urgent),
       onClaimLost: (key, winner, now) => user.onClaimLost(key, winner, now),
+      onPeersConflict: (conflict, now) => this.#homes?.tellLost(now, conflict),
     });
+    this.#homes = this.#settings.claimDirectory === 'home' ? this.#makeHomes(self) : null;
     const parts = {
       timers,
       peers: this.#peers,
       links: this.#links,
       outbox: this.#outbox,
       claims: this.#claims,
+      homes: this.#homes,
     };
     this.#delivery = new ClaimDelivery(parts, this.#settings.claimBatch);
     this.#pulse = new Pulse(parts);
@@ -200,6 +208,26 @@ export class ClusterNode implements TimerTarget {
   /** Who has claimed the key, dead or alive (`lifeOf`), this node included; null when nobody is known to have. */
   owner(now: number, key: string): ClaimOwner | null {
     return this.#claims.owner(now, key);
+  }
+
+  /** False: `owner` is not enough, ask with `locate`. */
+  get knowsAllClaims(): boolean {
+    return this.#homes === null;
+  }
+
+  /**
+   * Who has claimed the key, out of what may be another node's memory. `reserves`: a request that is new here is claimed
+   * for a moment when nobody has it; when that is not sure, all peers are asked. `done` comes once, maybe at once.
+   */
+  locate(now: number, key: string, reserves: boolean, done: OwnerLocated): void {
+    if (this.#homes === null) {
+      done(this.owner(now, key), now, true);
+      return;
+    }
+    this.#homes.locate(now, key, reserves, (owner, at, isSure) => {
+      if (isSure || !reserves) done(owner, at, isSure);
+      else this.ask(at, key, done);
+    });
   }
 
   /** Asks all live peers whether they have the transaction. `done` comes at once when there are none. */
@@ -302,6 +330,9 @@ export class ClusterNode implements TimerTarget {
       questionsAsked: this.#questions.asked,
       questionsOpen: this.#questions.open,
       questionsTimedOut: this.#questions.timedOut,
+      lookupsAsked: this.#homes?.asked ?? 0,
+      lookupsOpen: this.#homes?.open ?? 0,
+      lookupsUnanswered: this.#homes?.unanswered ?? 0,
       refusalsSent: this.#links.refusalsSent,
       refusalsReceived: this.#links.refusalsReceived,
       unprovedLinks: this.#links.strangers,
@@ -320,6 +351,7 @@ export class ClusterNode implements TimerTarget {
   // ── peers come and go ─────────────────────────────────────────────────────────────────────────────────────────
 
   #onReached(peer: Peer, now: number): void {
+    this.#homes?.onChange(now);
     this.#delivery.tellAll(peer, now);
     this.#channels.peerUp(peer.id, peer.incarnation, now);
   }
@@ -327,9 +359,32 @@ export class ClusterNode implements TimerTarget {
   #onUnreached(peer: Peer, now: number): void {
     this.#pulse.renewReach();
     this.#links.onRelayLost(peer, now);
+    this.#homes?.onChange(now);
+    this.#homes?.onNodeDown(now, peer.id);
+    this.#delivery.tellNewHomes(peer.id, now);
     this.#questions.onNodeDown(now, peer.id);
     this.#calls.onNodeDown(now, peer.id);
     this.#channels.peerDown(peer.id, now);
+  }
+
+  #makeHomes(self: ClaimOwner): ClaimHomes {
+    return new ClaimHomes({
+      self,
+      timers: this.#ports.timers,
+      peers: this.#peers,
+      sender: this.#outbox,
+      claims: this.#claims,
+      waitMilliseconds: this.#settings.askWait,
+    });
+  }
+
+  #compareDirectories(peer: Peer): void {
+    const isOther =
+      ((peer.connection!.hello!.capabilities & capabilities.homes) !== 0) === (this.#homes === null);
+    if (!isOther) return;
+    this.#ports.log.error(
+      `claim_directory of node [${peer.id}] is not that of this node: each will miss claims of the other`,
+    );
   }
 
   #bidFarewell(peer: Peer, reason: string): void {
@@ -359,6 +414,9 @@ export class ClusterNode implements TimerTarget {
         });
       },
       onAnswer: (from, answer, now) => this.#questions.onAnswer(now, from, answer),
+      onLookup: (from, lookup, now) => this.#homes?.onLookup(now, from, lookup),
+      onLookupAnswer: (from, answer, now) => this.#homes?.onAnswer(now, from.node, answer),
+      onClaimLost: ({ high, low, ...winner }, now) => this.#claims.lose(now, high, low, winner),
       onForward: (peer, datagram, now) => this.#onForward(peer, datagram, now),
       onForwardRefused: (peer, datagram, now) => this.#user.onForwardRefused(datagram, peer.id, now),
       onChannel: (peer, message, now) => {

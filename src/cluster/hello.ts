@@ -11,8 +11,11 @@ import { bytes, fixedBytes, struct, text, u16, u32, u64 } from '#util/codec.ts';
 export const nonceBytes = 16;
 export const instanceBytes = 8;
 
-/** Bits of `capabilities`. A bit says that its sender understands the frames of that name. */
-export const capabilities = { claims: 1, relay: 2, calls: 4, secret: 8 } as const;
+/**
+ * Bits of `capabilities`. A bit says that its sender understands the frames of that name; `secret`: has one; `homes`:
+ * tells claims to their homes alone.
+ */
+export const capabilities = { claims: 1, relay: 2, calls: 4, secret: 8, homes: 16 } as const;
 
 export interface Hello {
   readonly protocolLowest: number;

@@ -7,6 +7,14 @@
 import { type ChannelMessage, channelCodec } from '#cluster/channels.ts';
 import { type ClaimWords, claimsCodec } from '#cluster/claim-batch.ts';
 import type { ClaimOwner } from '#cluster/claim-directory.ts';
+import {
+  type ClaimLookup,
+  type LookupAnswer,
+  type LostClaim,
+  lookupAnswerCodec,
+  lookupCodec,
+  lostClaimCodec,
+} from '#cluster/claim-homes.ts';
 import type { Connection, IncomingFrame } from '#cluster/connection.ts';
 import { type ForwardedDatagram, forwardCodec, withReceiveTime } from '#cluster/forward.ts';
 import { type FrameName, frameTypes } from '#cluster/frame.ts';
@@ -26,6 +34,9 @@ export interface InboxUser {
   onClaims(peer: Peer, claims: ClaimWords, now: number): void;
   onAsk(peer: Peer, question: { readonly id: number; readonly key: string }, now: number): void;
   onAnswer(from: ClaimOwner, answer: OwnerAnswer, now: number): void;
+  onLookup(from: ClaimOwner, lookup: ClaimLookup, now: number): void;
+  onLookupAnswer(from: ClaimOwner, answer: LookupAnswer, now: number): void;
+  onClaimLost(lost: LostClaim, now: number): void;
   onForward(peer: Peer, datagram: ForwardedDatagram, now: number): void;
   onForwardRefused(peer: Peer, datagram: ForwardedDatagram, now: number): void;
   onChannel(peer: Peer, message: ChannelMessage, now: number): void;
@@ -86,6 +97,10 @@ function read<Body>(codec: Codec<Body>, peer: Peer, frame: IncomingFrame): Body 
   return null;
 }
 
+function lifeOf(peer: Peer): ClaimOwner {
+  return { node: peer.id, incarnation: peer.incarnation };
+}
+
 function handlersOf(user: InboxUser): Partial<Record<FrameName, Handler>> {
   const on =
     <Body>(codec: Codec<Body>, handle: (peer: Peer, body: Body, now: number) => void): Handler =>
@@ -99,9 +114,10 @@ function handlersOf(user: InboxUser): Partial<Record<FrameName, Handler>> {
     goodbye: on(goodbyeCodec, (peer, body, now) => user.onGoodbye(peer, body.reason, now)),
     claims: on(claimsCodec, (peer, body, now) => user.onClaims(peer, body, now)),
     ask: on(askCodec, (peer, body, now) => user.onAsk(peer, body, now)),
-    answer: on(answerCodec, (peer, body, now) =>
-      user.onAnswer({ node: peer.id, incarnation: peer.incarnation }, body, now),
-    ),
+    answer: on(answerCodec, (peer, body, now) => user.onAnswer(lifeOf(peer), body, now)),
+    lookup: on(lookupCodec, (peer, body, now) => user.onLookup(lifeOf(peer), body, now)),
+    lookupAnswer: on(lookupAnswerCodec, (peer, body, now) => user.onLookupAnswer(lifeOf(peer), body, now)),
+    claimLost: on(lostClaimCodec, (_peer, body, now) => user.onClaimLost(body, now)),
     forward: on(forwardCodec, (peer, body, now) => {
       peer.counters.forwardsIn[body.kind]++;
       user.onForward(peer, withReceiveTime(body, now), now);

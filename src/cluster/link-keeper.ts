@@ -349,6 +349,7 @@ export class LinkKeeper implements ConnectionUser {
         capabilities.claims |
         capabilities.relay |
         capabilities.calls |
+        (this.#settings.claimDirectory === 'home' ? capabilities.homes : 0) |
         (secret === null ? 0 : capabilities.secret),
       nonce: this.#ports.random(nonceBytes),
       software,
@@ -401,6 +402,7 @@ export const defaultSettings: ClusterSettings = {
   patience: 5000,
   relaySettle,
   claimsMax: 1_000_000,
+  claimDirectory: 'all',
   requiresTls: false,
   protocol: protocolRange,
 };

@@ -54,6 +54,8 @@ export interface ClusterSettings {
   readonly relaySettle: number;
   /** Claims remembered, of all nodes together: some 60 bytes each. */
   readonly claimsMax: number;
+  /** Who is told of a claim: every node, or its home alone. Equal on all nodes. */
+  readonly claimDirectory: 'all' | 'home';
   /** Links to this node must be TLS whatever its row says; otherwise its `url` decides. */
   readonly requiresTls: boolean;
   /** Protocol range to announce; other than the program's own only in tests. */

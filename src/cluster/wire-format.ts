@@ -7,6 +7,7 @@
 import { stdout } from 'node:process';
 import { channelCodec } from '#cluster/channels.ts';
 import { claimsCodec } from '#cluster/claim-batch.ts';
+import { lookupAnswerCodec, lookupCodec, lostClaimCodec } from '#cluster/claim-homes.ts';
 import { forwardCodec } from '#cluster/forward.ts';
 import {
   type FrameName,
@@ -124,6 +125,26 @@ const descriptions: Readonly<Record<FrameName, FrameDescription>> = {
     body: 'u32 id · u8 holds',
     priority: 'urgent',
     example: bodyOf(answerCodec, { id: 9, holds: 1 }),
+  },
+  lookup: {
+    meaning:
+      'Who has claimed this hash? To its home, where `claim_directory` is "home". lifetime: when nobody has, it is reserved for the sender, for so many ms; 0: not.',
+    body: 'u32 id · u32 high · u32 low · u32 lifetime',
+    priority: 'urgent',
+    example: bodyOf(lookupCodec, { id: 9, high: 0x01020304, low: 0x05060708, lifetime: 4000 }),
+  },
+  lookupAnswer: {
+    meaning:
+      'The answer to the `lookup` of that id. node 0: nobody. isSettled 0: nodes came or went a moment ago, ask the others too.',
+    body: 'u32 id · bool isSettled · u32 node · u64 incarnation',
+    priority: 'urgent',
+    example: bodyOf(lookupAnswerCodec, { id: 9, isSettled: true, node: 3, incarnation: 7 }),
+  },
+  claimLost: {
+    meaning: 'From the home of a hash: the receiver and another node have claimed it, and the other has it.',
+    body: 'u32 high · u32 low · u32 node · u64 incarnation',
+    priority: 'urgent',
+    example: bodyOf(lostClaimCodec, { high: 0x01020304, low: 0x05060708, node: 3, incarnation: 7 }),
   },
   forward: {
     meaning:

@@ -255,6 +255,7 @@ export class AnyviaNode {
       {
         heartbeat: configuration.cluster!.heartbeatMilliseconds,
         claimBatch: configuration.cluster!.claimBatchMilliseconds,
+        claimDirectory: configuration.cluster!.claimDirectory,
         requiresTls: configuration.cluster!.listen?.secure ?? false,
       },
     );

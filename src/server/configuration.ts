@@ -30,6 +30,8 @@ export interface ClusterConfiguration {
   /** 0: the table is read on command only. */
   readonly pollMilliseconds: number;
   readonly claimBatchMilliseconds: number;
+  /** `claim_directory`: who is told of a claim, every node or its home alone. */
+  readonly claimDirectory: 'all' | 'home';
   /** Cluster whose nodes share the anycast address (`tm_replication_cluster`), 0 = the only one. */
   readonly clusterId: number;
   /** `socket=bin:…`: where peers connect to. Null: the address of our own membership row. */
@@ -274,6 +276,13 @@ function readCluster(
   const bin = definitions.find(
     (definition) => definition.protocol === 'bin' || definition.protocol === 'bins',
   );
+  const claimDirectory = String(parameters.claim_directory);
+  if (claimDirectory !== 'all' && claimDirectory !== 'home') {
+    return new Failure(
+      'SERVER_CLAIM_DIRECTORY_INVALID',
+      `clusterer: claim_directory is "${claimDirectory}", expected "all" or "home"`,
+    );
+  }
   const certificates = readCertificates(parametersOf(script, 'tls_mgm'));
   if (isFailure(certificates)) return certificates;
   if (bin?.protocol === 'bins' && certificates === null) return certificatesMissing();
@@ -288,6 +297,7 @@ function readCluster(
     heartbeatMilliseconds: Number(parameters.ping_interval) * 1000,
     pollMilliseconds: Number(parameters.membership_interval) * 1000,
     claimBatchMilliseconds: Number(parameters.claim_batch_interval),
+    claimDirectory,
     clusterId: Number(parametersOf(script, 'tm')?.tm_replication_cluster ?? 0),
     listen: bin === undefined ? null : listenPlace(script, bin),
     certificates,

@@ -38,6 +38,8 @@ export class Ownership implements TransactionClaims {
   readonly #sent: Readonly<Record<ForwardKind, Counter>>;
   readonly #received: Readonly<Record<ForwardKind, Counter>>;
   readonly #unanswered: Counter;
+  /** Keys of new requests whose home is being asked. */
+  readonly #locating = new Set<string>();
   /** Null when it is switched off. */
   takeover: Takeover | null = null;
   /** Set right after construction: it hands back to the receiver. */
@@ -144,6 +146,13 @@ export class Ownership implements TransactionClaims {
     return true;
   }
 
+  /** Its home is being asked who owns it: a second copy, or the CANCEL, is kept until that is known. */
+  awaitsHome(now: number, request: SipMessage, arrival: Arrival): boolean {
+    if (this.#locating.size === 0 || !this.#locating.has(this.#keyOf(request))) return false;
+    this.held.hold(now, arrival);
+    return true;
+  }
+
   #keyOf(request: SipMessage): string {
     return request.method === 'CANCEL' ? this.#table.inviteKey(request) : this.#table.key(request);
   }
@@ -155,8 +164,31 @@ export class Ownership implements TransactionClaims {
   findOwner(now: number, arrival: RequestArrival, isAsked: boolean, unowned: () => void): void {
     const { request } = arrival;
     const key = this.#keyOf(request);
-    const kind = kindOf(request);
-    const owner = this.#cluster.owner(now, key);
+    if (this.#cluster.knowsAllClaims) {
+      this.#giveTo(now, { arrival, key, isAsked, owner: this.#cluster.owner(now, key) }, unowned);
+      return;
+    }
+    // What waits for the home's answer outlives the datagram it came in.
+    const kept: RequestArrival = { ...arrival, bytes: Uint8Array.from(arrival.bytes) };
+    if (!isAsked) this.#locating.add(key);
+    this.#cluster.locate(now, key, !isAsked, (owner, at) => {
+      if (!isAsked) this.#locating.delete(key);
+      this.#giveTo(at, { arrival: kept, key, isAsked, owner }, unowned);
+    });
+  }
+
+  /** `owner`: whoever is known to have claimed it. */
+  #giveTo(
+    now: number,
+    {
+      arrival,
+      key,
+      isAsked,
+      owner,
+    }: { arrival: RequestArrival; key: string; isAsked: boolean; owner: ClaimOwner | null },
+    unowned: () => void,
+  ): void {
+    const kind = kindOf(arrival.request);
     const life = owner === null ? 'over' : this.#cluster.lifeOf(now, owner.node, owner.incarnation);
     if (owner !== null && owner.node !== this.#cluster.nodeId && life !== 'over') {
       if (life !== 'here' || !this.#forward(now, owner.node, kind, arrival)) this.held.hold(now, arrival);

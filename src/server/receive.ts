@@ -182,6 +182,7 @@ export class Receiver {
       return;
     }
     if (this.#waiting.size > 0 && this.#isWaitedFor(request)) return;
+    if (ownership?.awaitsHome(now, request, arrival) === true) return;
     if (request.method === 'CANCEL' && this.#cancelOwn(request, arrival)) return;
     const isForeign = ownership !== null && arrival.receivedBy === 0 && arrival.source.socket.anycast;
     if (!isForeign) {

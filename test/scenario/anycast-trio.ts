@@ -59,6 +59,8 @@ export class Mailbox implements Endpoint {
 
 export interface TrioOptions {
   readonly nodes?: number;
+  /** `claim_directory`, absent: all. */
+  readonly directory?: 'all' | 'home';
   /** Lines behind the modules and their parameters. */
   readonly parameters?: string;
   /** `socket=` lines of a node, beside the anycast socket. */
@@ -188,7 +190,7 @@ export class AnycastTrio {
   // ── the script ────────────────────────────────────────────────────────────────────────────────────────────────
 
   #script(id: number): string {
-    const { parameters = '', sockets, beforeRelay } = this.#options;
+    const { parameters = '', directory = 'all', sockets, beforeRelay } = this.#options;
     const info = (node: number): string => `cluster_id=1,node_id=${node},url=bin:${addressOf(node)}:${bin}`;
     const peers = this.members
       .filter((member) => member.nodeId !== id)
@@ -202,6 +204,7 @@ modparam("clusterer", "db_mode", 0)
 modparam("clusterer", "my_node_id", ${id})
 modparam("clusterer", "my_node_info", "${info(id)}")
 ${peers.join('\n')}
+modparam("clusterer", "claim_directory", "${directory}")
 modparam("tm", "fr_timeout", 5)
 modparam("tm", "fr_inv_timeout", 20)
 modparam("tm", "tm_replication_cluster", 1)

@@ -341,6 +341,7 @@ const clusterOf1: ClusterConfiguration = {
   heartbeatMilliseconds: 1000,
   pollMilliseconds: 0,
   claimBatchMilliseconds: 20,
+  claimDirectory: 'all',
   clusterId: 1,
   listen: null,
   certificates: null,

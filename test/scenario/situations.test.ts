@@ -10,7 +10,7 @@ import { responseText } from '../simulation/wire.ts';
 import { AnycastTrio, ackOf, calleeAddress, cancelOf, inDialog, invite } from './anycast-trio.ts';
 
 /** An INVITE that node 1 owns, all claims known, the callee ringing. */
-function ringing(trio = new AnycastTrio(), text = invite()): AnycastTrio {
+function ringing(trio: AnycastTrio, text = invite()): AnycastTrio {
   trio.arrive(1, text);
   trio.run(30);
   trio.answer(1, 180);
@@ -23,9 +23,12 @@ function successorOf1(trio: AnycastTrio): number {
   return trio.at(1).node.takeover!.successor;
 }
 
-describe('1. a reply on the wrong node', () => {
+/** Both ways to keep claims. */
+const directories = ['all', 'home'] as const;
+
+describe.each(directories)('1. a reply on the wrong node (claims: %s)', (directory) => {
   it('1: reaches the caller once, and its route runs once, on the owner', () => {
-    const trio = ringing();
+    const trio = ringing(new AnycastTrio({ directory }));
     trio.answer(2, 200);
     trio.run(10);
     expect(trio.caller.names).toEqual(['100 INVITE', '180 INVITE', '200 INVITE']);
@@ -38,9 +41,9 @@ describe('1. a reply on the wrong node', () => {
   });
 });
 
-describe('2. a CANCEL on the wrong node', () => {
+describe.each(directories)('2. a CANCEL on the wrong node (claims: %s)', (directory) => {
   it('2: gets one 200, ends the INVITE with one 487 after one CANCEL downstream, and leaves nothing', () => {
-    const trio = ringing();
+    const trio = ringing(new AnycastTrio({ directory }));
     const text = invite();
     trio.arrive(3, cancelOf(text));
     trio.run(10);
@@ -57,9 +60,9 @@ describe('2. a CANCEL on the wrong node', () => {
   });
 });
 
-describe('3. a CANCEL of nothing', () => {
+describe.each(directories)('3. a CANCEL of nothing (claims: %s)', (directory) => {
   it('3: gets 481 as soon as every peer has said that it is not its own', () => {
-    const trio = new AnycastTrio();
+    const trio = new AnycastTrio({ directory });
     trio.arrive(2, cancelOf(invite()));
     trio.run(10);
     expect(trio.caller.names).toEqual(['481 CANCEL']);
@@ -69,7 +72,7 @@ describe('3. a CANCEL of nothing', () => {
   });
 
   it('3: with a peer that stands still: no guess, and 481 to the repetition once that peer is given up', () => {
-    const trio = new AnycastTrio();
+    const trio = new AnycastTrio({ directory });
     trio.at(3).stop();
     trio.arrive(2, cancelOf(invite()));
     trio.run(500);
@@ -83,9 +86,9 @@ describe('3. a CANCEL of nothing', () => {
   });
 });
 
-describe('4. the ACK of a failure on the wrong node', () => {
+describe.each(directories)('4. the ACK of a failure on the wrong node (claims: %s)', (directory) => {
   it('4: stops the repetitions of the owner, and is seen by nobody else', () => {
-    const trio = ringing();
+    const trio = ringing(new AnycastTrio({ directory }));
     trio.answer(1, 486);
     trio.run(600);
     expect(trio.caller.count('486 INVITE')).toBe(2);
@@ -100,9 +103,9 @@ describe('4. the ACK of a failure on the wrong node', () => {
   });
 });
 
-describe('5. a repeated INVITE on the wrong node', () => {
+describe.each(directories)('5. a repeated INVITE on the wrong node (claims: %s)', (directory) => {
   it('5: makes no second call: the owner answers it with its last reply', () => {
-    const trio = new AnycastTrio();
+    const trio = new AnycastTrio({ directory });
     trio.arrive(1, invite());
     trio.run(30);
     trio.arrive(2, invite());
@@ -141,6 +144,21 @@ describe('6. two copies of an INVITE at two nodes at once', () => {
     }
     expect(winners.size).toBe(2);
   });
+
+  it('6: the home of their claim tells them apart before anything is sent', () => {
+    const owners = new Set<number>();
+    const trio = new AnycastTrio({ directory: 'home' });
+    trio.run(2000);
+    for (let index = 0; index < 12; index++) {
+      const text = invite({ call: `home${index}`, branch: `z9hG4bKhome${index}` });
+      for (const node of [1, 2]) trio.arrive(node, text);
+      trio.run(40);
+      const invites = trio.callee.messages.filter((one) => one.callId.startsWith(`home${index}`));
+      expect(invites).toHaveLength(1);
+      owners.add(Number(/1-(\d+)\./.exec(invites[0]!.topVia.branch)![1]));
+    }
+    expect(owners).toEqual(new Set([1, 2]));
+  });
 });
 
 /** ACK and BYE of an answered call, on other nodes than its own. */
@@ -168,9 +186,9 @@ function ringOnBothBranches(trio: AnycastTrio): void {
 
 const withoutTakeover = 'modparam("tm", "takeover", 0)';
 
-describe('7. the owner is killed after it sent the INVITE', () => {
+describe.each(directories)('7. the owner is killed after it sent the INVITE (claims: %s)', (directory) => {
   it('7: its 200 reaches the caller by any node', () => {
-    const trio = ringing(new AnycastTrio({ parameters: withoutTakeover }));
+    const trio = ringing(new AnycastTrio({ directory, parameters: withoutTakeover }));
     trio.kill(1);
     trio.run(1000);
     trio.answer(2, 200);
@@ -180,7 +198,7 @@ describe('7. the owner is killed after it sent the INVITE', () => {
   });
 
   it('7: its 486 reaches the caller, and is acknowledged in the name of the dead', () => {
-    const trio = ringing(new AnycastTrio({ parameters: withoutTakeover }));
+    const trio = ringing(new AnycastTrio({ directory, parameters: withoutTakeover }));
     trio.kill(1);
     trio.run(1000);
     trio.answer(3, 486);
@@ -191,7 +209,7 @@ describe('7. the owner is killed after it sent the INVITE', () => {
   });
 
   it('7: with takeover the successor goes on: one 486 upstream, one ACK downstream, by its own transaction', () => {
-    const trio = ringing();
+    const trio = ringing(new AnycastTrio({ directory }));
     const successor = successorOf1(trio);
     trio.kill(1);
     trio.run(1000);
@@ -206,9 +224,9 @@ describe('7. the owner is killed after it sent the INVITE', () => {
   });
 });
 
-describe('8. the owner is started again with the same id', () => {
+describe.each(directories)('8. the owner is started again with the same id (claims: %s)', (directory) => {
   it('8: replies to its former life are those of an orphan: passed on, and never taken for its own', () => {
-    const trio = ringing(new AnycastTrio({ parameters: withoutTakeover }));
+    const trio = ringing(new AnycastTrio({ directory, parameters: withoutTakeover }));
     trio.kill(1);
     trio.run(500);
     trio.start(1);
@@ -225,7 +243,7 @@ describe('8. the owner is started again with the same id', () => {
   });
 
   it('8: with takeover they go to the heir of that life, the repeated INVITE and the CANCEL too', () => {
-    const trio = ringing();
+    const trio = ringing(new AnycastTrio({ directory }));
     trio.kill(1);
     trio.run(100);
     trio.start(1);
@@ -247,9 +265,9 @@ describe('8. the owner is started again with the same id', () => {
   });
 });
 
-describe('9. a forged tag', () => {
+describe.each(directories)('9. a forged tag (claims: %s)', (directory) => {
   it('9: is passed on to nobody, inside or outside', () => {
-    const trio = ringing();
+    const trio = ringing(new AnycastTrio({ directory }));
     const { branch } = trio.callee.last('INVITE').topVia;
     const forged = branch.replace(/\.[^.]*$/, (mac) => mac.replace(/[^.]/g, 'A'));
     const text = responseText(trio.callee.last('INVITE'), { status: 200, reason: 'OK', tag: 'thief' });
@@ -263,10 +281,10 @@ describe('9. a forged tag', () => {
   });
 });
 
-describe('14. branches without the cookie of RFC 3261', () => {
+describe.each(directories)('14. branches without the cookie of RFC 3261 (claims: %s)', (directory) => {
   it('14: CANCEL and ACK on other nodes are matched by the rules of RFC 2543', () => {
     const text = invite({ branch: '17' });
-    const trio = ringing(new AnycastTrio(), text);
+    const trio = ringing(new AnycastTrio({ directory }), text);
     trio.arrive(2, cancelOf(text));
     trio.run(10);
     expect(trio.caller.count('200 CANCEL')).toBe(1);
@@ -285,7 +303,7 @@ describe('14. branches without the cookie of RFC 3261', () => {
 
   it('14: a repeated INVITE on another node makes no second call', () => {
     const text = invite({ branch: '17' });
-    const trio = ringing(new AnycastTrio(), text);
+    const trio = ringing(new AnycastTrio({ directory }), text);
     trio.arrive(2, text);
     trio.run(10);
     expect(trio.callee.count('INVITE')).toBe(1);
@@ -293,92 +311,98 @@ describe('14. branches without the cookie of RFC 3261', () => {
   });
 });
 
-describe('15. sockets of both families, and private ones that each node has for itself', () => {
-  const sockets = (node: number): string => `socket=udp:[2001:db8::1]:5060 anycast
+describe.each(directories)(
+  '15. sockets of both families, and private ones that each node has for itself (claims: %s)',
+  (directory) => {
+    const sockets = (node: number): string => `socket=udp:[2001:db8::1]:5060 anycast
 socket=udp:10.9.0.${node}:5070 anycast tag inside`;
 
-  it('15: a call over IPv6 whose CANCEL comes to another node leaves by the same socket', () => {
-    const trio = new AnycastTrio({ sockets });
-    const from = '[2001:db8::9]:5060';
-    const box = trio.mailbox(from);
-    const text = invite({ from });
-    trio.arrive(1, text, from, 1);
-    trio.run(30);
-    trio.answer(1, 180);
-    trio.arrive(2, cancelOf(text), from, 1);
-    trio.run(30);
-    expect(box.names).toEqual(['100 INVITE', '180 INVITE', '200 CANCEL']);
-    expect(new Set(box.senders)).toEqual(new Set(['[2001:db8::1]:5060']));
-    expect(trio.callee.count('CANCEL')).toBe(1);
-  });
+    it('15: a call over IPv6 whose CANCEL comes to another node leaves by the same socket', () => {
+      const trio = new AnycastTrio({ directory, sockets });
+      const from = '[2001:db8::9]:5060';
+      const box = trio.mailbox(from);
+      const text = invite({ from });
+      trio.arrive(1, text, from, 1);
+      trio.run(30);
+      trio.answer(1, 180);
+      trio.arrive(2, cancelOf(text), from, 1);
+      trio.run(30);
+      expect(box.names).toEqual(['100 INVITE', '180 INVITE', '200 CANCEL']);
+      expect(new Set(box.senders)).toEqual(new Set(['[2001:db8::1]:5060']));
+      expect(trio.callee.count('CANCEL')).toBe(1);
+    });
 
-  const beforeRelay = (node: number): string => `force_send_socket("udp:10.9.0.${node}:5070");`;
+    const beforeRelay = (node: number): string => `force_send_socket("udp:10.9.0.${node}:5070");`;
 
-  it('15: what comes to the private socket of a wrong node is handled as if it had come to that of the owner', () => {
-    const trio = new AnycastTrio({ sockets, beforeRelay });
-    trio.arrive(1, invite());
-    trio.run(30);
-    expect(trio.callee.senders).toEqual(['10.9.0.1:5070']);
-    const ok = responseText(trio.callee.last('INVITE'), { status: 180, reason: 'Ringing', tag: 'callee' });
-    trio.arrive(2, ok, calleeAddress, 2);
-    trio.run(10);
-    expect(trio.caller.names).toEqual(['100 INVITE', '180 INVITE']);
-  });
+    it('15: what comes to the private socket of a wrong node is handled as if it had come to that of the owner', () => {
+      const trio = new AnycastTrio({ directory, sockets, beforeRelay });
+      trio.arrive(1, invite());
+      trio.run(30);
+      expect(trio.callee.senders).toEqual(['10.9.0.1:5070']);
+      const ok = responseText(trio.callee.last('INVITE'), { status: 180, reason: 'Ringing', tag: 'callee' });
+      trio.arrive(2, ok, calleeAddress, 2);
+      trio.run(10);
+      expect(trio.caller.names).toEqual(['100 INVITE', '180 INVITE']);
+    });
 
-  it('15: who takes a call over goes on from its own private socket of that tag', () => {
-    const trio = new AnycastTrio({ sockets, beforeRelay });
-    trio.arrive(1, invite());
-    trio.run(30);
-    trio.answer(1, 180);
-    trio.run(30);
-    const successor = successorOf1(trio);
-    trio.kill(1);
-    trio.run(1000);
-    trio.answer(successor, 180);
-    trio.arrive(successor, cancelOf(invite()));
-    trio.run(30);
-    expect(trio.callee.last('CANCEL').topVia.branch).toBe(trio.callee.last('INVITE').topVia.branch);
-    expect(trio.callee.senders.at(-1)).toBe(`10.9.0.${successor}:5070`);
-  });
-});
+    it('15: who takes a call over goes on from its own private socket of that tag', () => {
+      const trio = new AnycastTrio({ directory, sockets, beforeRelay });
+      trio.arrive(1, invite());
+      trio.run(30);
+      trio.answer(1, 180);
+      trio.run(30);
+      const successor = successorOf1(trio);
+      trio.kill(1);
+      trio.run(1000);
+      trio.answer(successor, 180);
+      trio.arrive(successor, cancelOf(invite()));
+      trio.run(30);
+      expect(trio.callee.last('CANCEL').topVia.branch).toBe(trio.callee.last('INVITE').topVia.branch);
+      expect(trio.callee.senders.at(-1)).toBe(`10.9.0.${successor}:5070`);
+    });
+  },
+);
 
-describe('16. a node that drains while calls are being set up', () => {
-  it('16: no call fails: what is under way ends there, what is new goes to a peer, what comes later to the rest', () => {
-    const trio = ringing();
-    trio.at(1).node.ownership!.draining = true;
-    trio.at(1).node.cluster!.setDraining(true);
-    trio.run(20);
-    // The router still believes in node 1.
-    trio.arrive(1, invite({ call: 'new' }));
-    trio.run(30);
-    const fresh = trio.callee.last('INVITE');
-    expect(fresh.callId).toBe('new');
-    expect(fresh.topVia.branch).not.toMatch(/^z9hG4bK1-1\./);
-    const old = trio.callee.messages.find((one) => one.callId === 'call')!;
-    trio.answer(2, 200, old);
-    trio.answer(1, 200, fresh);
-    trio.run(50);
-    expect(trio.caller.messages.filter((one) => one.status === 200).map((one) => one.callId)).toEqual([
-      'call',
-      'new',
-    ]);
-    trio.run(40_000);
-    expect(trio.at(1).node.table.serverCount).toBe(0);
-    trio.at(1).node.cluster!.stop(trio.world.now);
-    trio.at(1).endTurn();
-    trio.kill(1);
-    trio.run(1000);
-    for (const ok of trio.caller.messages.filter((one) => one.status === 200)) endCall(trio, ok);
-    expect(trio.caller.count('200 BYE')).toBe(2);
-    expect([trio.callee.count('ACK'), trio.callee.count('INVITE')]).toEqual([2, 2]);
-    trio.settle();
-    expect(trio.leftovers()).toEqual([]);
-  });
-});
+describe.each(directories)(
+  '16. a node that drains while calls are being set up (claims: %s)',
+  (directory) => {
+    it('16: no call fails: what is under way ends there, what is new goes to a peer, what comes later to the rest', () => {
+      const trio = ringing(new AnycastTrio({ directory }));
+      trio.at(1).node.ownership!.draining = true;
+      trio.at(1).node.cluster!.setDraining(true);
+      trio.run(20);
+      // The router still believes in node 1.
+      trio.arrive(1, invite({ call: 'new' }));
+      trio.run(30);
+      const fresh = trio.callee.last('INVITE');
+      expect(fresh.callId).toBe('new');
+      expect(fresh.topVia.branch).not.toMatch(/^z9hG4bK1-1\./);
+      const old = trio.callee.messages.find((one) => one.callId === 'call')!;
+      trio.answer(2, 200, old);
+      trio.answer(1, 200, fresh);
+      trio.run(50);
+      expect(trio.caller.messages.filter((one) => one.status === 200).map((one) => one.callId)).toEqual([
+        'call',
+        'new',
+      ]);
+      trio.run(40_000);
+      expect(trio.at(1).node.table.serverCount).toBe(0);
+      trio.at(1).node.cluster!.stop(trio.world.now);
+      trio.at(1).endTurn();
+      trio.kill(1);
+      trio.run(1000);
+      for (const ok of trio.caller.messages.filter((one) => one.status === 200)) endCall(trio, ok);
+      expect(trio.caller.count('200 BYE')).toBe(2);
+      expect([trio.callee.count('ACK'), trio.callee.count('INVITE')]).toEqual([2, 2]);
+      trio.settle();
+      expect(trio.leftovers()).toEqual([]);
+    });
+  },
+);
 
-describe('18. provisional and final reply by different nodes', () => {
+describe.each(directories)('18. provisional and final reply by different nodes (claims: %s)', (directory) => {
   it('18: the 200 that overtakes its 180 is the last that the caller hears', () => {
-    const trio = new AnycastTrio();
+    const trio = new AnycastTrio({ directory });
     trio.arrive(1, invite());
     trio.run(30);
     trio.world.links.faults = { delay: [0.2, 0.2], chopChance: 0, cutChance: 0 };
@@ -389,7 +413,7 @@ describe('18. provisional and final reply by different nodes', () => {
   });
 
   it('18: in order they arrive in order', () => {
-    const trio = new AnycastTrio();
+    const trio = new AnycastTrio({ directory });
     trio.arrive(1, invite());
     trio.run(30);
     trio.answer(2, 180);

@@ -1,9 +1,9 @@
 /**
- * `npm run simulate -- --seeds N [--nodes 3|5|16] [--seed S]`: runs N seeds, or one with every message printed. The
+ * `npm run simulate -- --seeds N [--nodes 3|5|16] [--seed S] [--directory home]`: runs N seeds, or one with every message printed. The
  * first seeds that fail are named; the exit code says whether there were any.
  */
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type NodeFault, nodeFaults, type StormResult } from './storm.ts';
 import { runStorm } from './storm-run.ts';
 
@@ -17,18 +17,19 @@ interface SimulateOptions {
   /** True: the option without any kind. */
   readonly faults: readonly NodeFault[] | true;
   readonly seed?: number;
+  readonly directory: 'all' | 'home';
 }
 
 function runSeed(seed: number, options: SimulateOptions, isTold: boolean): Promise<StormResult> {
-  const { nodes, calls, faults } = options;
-  return runStorm({ seed, nodes, calls, faults: Array.isArray(faults) ? faults : [], isTold });
+  const { nodes, calls, faults, directory } = options;
+  return runStorm({ seed, nodes, calls, faults: Array.isArray(faults) ? faults : [], directory, isTold });
 }
 
 function complain(seed: number, result: StormResult, options: SimulateOptions): void {
   console.log(`seed ${seed} failed (${result.faults.join('; ')}):`);
   for (const problem of result.problems) console.log(`  ${problem}`);
   console.log(
-    `  again: npm run simulate -- --seed ${seed} --nodes ${options.nodes} --calls ${options.calls}`,
+    `  again: npm run simulate -- --seed ${seed} --nodes ${options.nodes} --calls ${options.calls} --directory ${options.directory}`,
   );
 }
 
@@ -64,6 +65,9 @@ const program = new Command('simulate')
   .option('--nodes <number>', 'nodes of the cluster', Number, 3)
   .option('--calls <number>', 'calls of each run', Number, 8)
   .option('--faults [kind...]', 'what may happen to nodes and links', [...nodeFaults])
+  .addOption(
+    new Option('--directory <who>', 'who is told of a claim').choices(['all', 'home']).default('all'),
+  )
   .option('--seed <number>', 'run this seed alone, and print every message', Number);
 await program.parseAsync();
 process.exitCode = (await simulate(program.opts<SimulateOptions>())) === 0 ? 0 : 1;

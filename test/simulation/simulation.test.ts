@@ -16,6 +16,7 @@ interface Cluster {
   readonly nodes: number;
   readonly share: number;
   readonly faults: readonly NodeFault[];
+  readonly directory?: 'home';
 }
 
 const clusters: readonly Cluster[] = [
@@ -24,17 +25,19 @@ const clusters: readonly Cluster[] = [
   { nodes: 3, share: 0.1, faults: ['stop'] },
   { nodes: 5, share: 0.15, faults: [] },
   { nodes: 16, share: 0.05, faults: [] },
+  { nodes: 5, share: 0.1, faults: [], directory: 'home' },
+  { nodes: 3, share: 0.1, faults: ['kill'], directory: 'home' },
 ];
 
 describe('calls through a cluster in a storm', () => {
-  for (const { nodes, share, faults } of clusters) {
+  for (const { nodes, share, faults, directory = 'all' } of clusters) {
     const count = Math.ceil(seeds * share);
     it(
-      `end as they must with ${nodes} nodes and faults [${faults.join(' ')}], ${count} seeds`,
+      `end as they must with ${nodes} nodes and faults [${faults.join(' ')}], claims told to ${directory}, ${count} seeds`,
       async () => {
         const failed: string[] = [];
         for (let seed = 1; seed <= count; seed++) {
-          const { problems, faults: chosen } = await runStorm({ seed, nodes, calls: 8, faults });
+          const { problems, faults: chosen } = await runStorm({ seed, nodes, calls: 8, faults, directory });
           if (problems.length > 0) failed.push(`seed ${seed} (${chosen.join('; ')}): ${problems.join('; ')}`);
         }
         expect(failed).toEqual([]);

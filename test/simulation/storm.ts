@@ -17,6 +17,8 @@ export interface StormOptions {
   readonly faults?: readonly NodeFault[];
   /** False: nobody goes on with the work of a dead node. */
   readonly takeover?: boolean;
+  /** `claim_directory` of all nodes; absent: "all". */
+  readonly directory?: 'all' | 'home';
   /** Keeps a journal of every message. */
   readonly isTold?: boolean;
 }
@@ -229,7 +231,7 @@ export class Storm {
     if (this.nodes.has(id)) return;
     const incarnation = (this.#incarnations.get(id) ?? 0) + 1;
     this.#incarnations.set(id, incarnation);
-    const script = scriptOf(id, this.#members, this.#options.takeover ?? true);
+    const script = scriptOf(id, this.#members, this.#options);
     const node = new SimulatedNode(this.world, { id, incarnation }, script);
     this.nodes.set(id, node);
     node.start(this.#members);
@@ -278,7 +280,7 @@ function refusing(phone: Phone): void {
   };
 }
 
-function scriptOf(id: number, members: readonly Member[], takesOver: boolean): string {
+function scriptOf(id: number, members: readonly Member[], options: StormOptions): string {
   const info = (node: number): string => `cluster_id=1,node_id=${node},url=bin:${addressOf(node)}:${bin}`;
   const peers = members
     .filter((member) => member.nodeId !== id)
@@ -300,7 +302,8 @@ modparam("clusterer", "db_mode", 0)
 modparam("clusterer", "my_node_id", ${id})
 modparam("clusterer", "my_node_info", "${info(id)}")
 ${peers.join('\n')}
-modparam("tm", "takeover", ${takesOver ? 1 : 0})
+modparam("clusterer", "claim_directory", "${options.directory ?? 'all'}")
+modparam("tm", "takeover", ${options.takeover === false ? 0 : 1})
 modparam("tm", "fr_timeout", 5)
 modparam("tm", "fr_inv_timeout", 20)
 modparam("tm", "tm_replication_cluster", 1)

@@ -72,6 +72,11 @@ const parameters: readonly ParameterDeclaration[] = [
     20,
     'Milliseconds that claims and news of dialogs may wait to go out together.',
   ),
+  text(
+    'claim_directory',
+    'all',
+    'Who is told which node owns a transaction: "all" nodes, or in large clusters its "home" alone. Equal on all nodes.',
+  ),
   integer('enable_stats', 1, 'Accepted; counting costs nothing here.'),
   ignored('ping_timeout', 'a heartbeat is missed when the next one is due'),
   ignored('node_timeout', 'a lost link is dialled again at once, with a growing pause'),

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { channelCodec } from '#cluster/channels.ts';
 import { claimsCodec } from '#cluster/claim-batch.ts';
+import { lookupAnswerCodec, lookupCodec, lostClaimCodec } from '#cluster/claim-homes.ts';
 import { forwardCodec } from '#cluster/forward.ts';
 import { frameTypes } from '#cluster/frame.ts';
 import { heartbeatCodec, reachCodec } from '#cluster/heartbeat.ts';
@@ -26,6 +27,9 @@ const golden: Readonly<Record<string, string>> = {
   claims: '000000200014010000000001000000020000000500000001010203040506070800007d00',
   ask: '0000003700150100000000010000000200000005000000090000001f7a39684734624b37377c3139322e302e322e373a353036307c494e56495445',
   answer: '00000015001601000000000100000002000000050000000901',
+  lookup: '00000020001701000000000100000002000000050000000901020304050607080000' + '0fa0',
+  lookupAnswer: '000000210018010000000001000000020000000500000009010000000300000000' + '00000007',
+  claimLost: '00000024001901000000000100000002000000050102030405060708000000030000' + '000000000007',
   forward:
     '00000051001e010000000001000000020000000501000313c400093139322e302e322e3700157564703a3139382e35312e3130302e313a35303630000000165349502f322e302031303020547279696e670d0a0d0a',
   forwardRefused:
@@ -50,6 +54,9 @@ const codecs: Readonly<Record<string, Codec<unknown>>> = {
   claims: any(claimsCodec),
   ask: any(askCodec),
   answer: any(answerCodec),
+  lookup: any(lookupCodec),
+  lookupAnswer: any(lookupAnswerCodec),
+  claimLost: any(lostClaimCodec),
   forward: any(forwardCodec),
   forwardRefused: any(forwardCodec),
   channel: any(channelCodec),
