@@ -14,6 +14,7 @@ export interface SystemProgram {
 const database = { neededFor: 'membership in MySQL' };
 const calls = { neededFor: 'calls by an independent SIP implementation' };
 const routing = { neededFor: 'the network lab (OSPF)' };
+const models = { neededFor: 'the models of the cluster protocols' };
 const network = { neededFor: 'the network lab (namespaces)' };
 const captures = { neededFor: 'the network lab (captures)' };
 
@@ -30,18 +31,22 @@ export const systemPrograms: readonly SystemProgram[] = [
   { command: 'nft', debianPackage: 'nftables', neededFor: 'the network lab (per-packet balancing)' },
   { command: 'ip', debianPackage: 'iproute2', ...network },
   { command: 'sysctl', debianPackage: 'procps', ...network },
+  { command: 'spin', debianPackage: 'spin', ...models },
+  { command: 'gcc', debianPackage: 'gcc', ...models },
+  // Its headers; gcc only recommends them.
+  { command: '/usr/include/stdio.h', debianPackage: 'libc6-dev', ...models },
   { command: 'dumpcap', debianPackage: 'tshark', ...captures },
   { command: 'tshark', debianPackage: 'tshark', ...captures },
 ];
 
 const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin'];
 
-/** `command`: absolute, or a name to be found on the PATH or where Debian keeps the programs of root. */
+/** `command`: absolute (a program, or a header for gcc), or a name to be found on the PATH or where Debian keeps the programs of root. */
 export function isInstalled(command: string): boolean {
   const candidates = command.startsWith('/') ? [command] : folders.map((folder) => join(folder, command));
   return candidates.some((path) => {
     try {
-      accessSync(path, constants.X_OK);
+      accessSync(path, path.endsWith('.h') ? constants.R_OK : constants.X_OK);
       return true;
     } catch {
       return false;

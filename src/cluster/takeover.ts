@@ -236,6 +236,7 @@ export class Takeover implements TimerTarget {
     if (former !== undefined && former !== incarnation) {
       this.#adoptAll(now, node, former);
     } else {
+      this.#heirs.delete(lifeName(node, incarnation));
       // What it gave before the link was lost may have ended since.
       this.#store.takeAll(node, incarnation);
       if (this.#successors.get(node)?.node === this.#parts.self.node)
@@ -271,6 +272,12 @@ export class Takeover implements TimerTarget {
   #adoptAll(now: number, node: number, incarnation: number): void {
     const origin = { node, incarnation };
     const checkpoints = this.#store.takeAll(node, incarnation);
+    const heir = this.#heirs.get(lifeName(node, incarnation)) ?? 0;
+    // Two had copies: the first who says so goes on.
+    if (this.#parts.livePeers().includes(heir)) {
+      this.counters.withheld += checkpoints.length;
+      return;
+    }
     const ids: number[] = [];
     for (const checkpoint of checkpoints) {
       if (this.#parts.user.adopt(now, origin, checkpoint)) ids.push(checkpoint.id);

@@ -110,7 +110,11 @@ export class Ownership implements TransactionClaims {
     const successor = this.takeover?.successorOf(tag.node, tag.incarnation) ?? 0;
     if (successor === 0 || successor === this.#cluster.nodeId || arrival.receivedBy !== 0) return 'orphan';
     const kept = { ...arrival, request: response };
-    return this.#forward(now, successor, 'reply', kept) ? 'gone' : 'orphan';
+    if (this.#forward(now, successor, 'reply', kept)) return 'gone';
+    // The heir may live on the other side of a cut, and must hear it: the callee repeats a final response.
+    if (!this.#cluster.isAnyoneUnsure(now)) return 'orphan';
+    this.held.hold(now, arrival);
+    return 'gone';
   }
 
   /** A response to a branch that this node does not have any more, because a peer took it for dead and adopted it. */
@@ -212,6 +216,19 @@ export class Ownership implements TransactionClaims {
       if (isAsked && found === null && isGuess) this.#unanswered.value++;
       else unowned();
     });
+  }
+
+  /**
+   * A CANCEL or an ACK that a peer handed over, because this node had the transaction when it was asked: a copy of the
+   * INVITE has won since, and its owner gets it. It goes no further: the winner's claim is its own.
+   */
+  passOn(now: number, arrival: RequestArrival): boolean {
+    const { request, receivedBy } = arrival;
+    if (receivedBy === 0 || (request.method !== 'CANCEL' && request.method !== 'ACK')) return false;
+    const owner = this.#cluster.owner(now, this.#keyOf(request));
+    if (owner === null || owner.node === this.#cluster.nodeId || owner.node === receivedBy) return false;
+    if (this.#cluster.lifeOf(now, owner.node, owner.incarnation) !== 'here') return false;
+    return this.#forward(now, owner.node, kindOf(request), arrival);
   }
 
   /** The one who goes on with a dead node's work is not reached: it may be on the other side of a cut. */

@@ -186,7 +186,7 @@ export class Receiver {
     if (request.method === 'CANCEL' && this.#cancelOwn(request, arrival)) return;
     const isForeign = ownership !== null && arrival.receivedBy === 0 && arrival.source.socket.anycast;
     if (!isForeign) {
-      this.#unowned(request, arrival);
+      if (ownership?.passOn(now, { ...arrival, request }) !== true) this.#unowned(request, arrival);
       return;
     }
     const isAsked = request.method === 'CANCEL' || (request.method === 'ACK' && !this.#isRoutedHere(request));

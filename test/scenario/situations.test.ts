@@ -161,6 +161,21 @@ describe('6. two copies of an INVITE at two nodes at once', () => {
   });
 });
 
+describe('6. and the CANCEL that a peer hands to the loser of the two', () => {
+  it('6: is handed on to the winner', () => {
+    for (let index = 0; index < 8; index++) {
+      const trio = new AnycastTrio();
+      const text = invite({ call: `both${index}` });
+      for (const node of [1, 2]) trio.arrive(node, text);
+      // Node 3 asks, hears the loser's yes, and the claims meet before the CANCEL is there.
+      trio.run(17);
+      trio.arrive(3, cancelOf(text));
+      trio.run(60);
+      expect(trio.caller.names.filter((name) => name.endsWith('CANCEL'))).toEqual(['200 CANCEL']);
+    }
+  });
+});
+
 /** ACK and BYE of an answered call, on other nodes than its own. */
 function endCall(trio: AnycastTrio, ok: SipMessage): void {
   trio.arrive(2, inDialog(ok, 'ACK', 1));
