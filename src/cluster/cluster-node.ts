@@ -29,6 +29,7 @@ import {
   type RemoteCall,
   RemoteCalls,
 } from '#cluster/remote-call.ts';
+import { type Electorate, proofMilliseconds } from '#cluster/sharing-tags.ts';
 import type { Life } from '#cluster/takeover.ts';
 import type { Timer, TimerTarget } from '#util/timer-queue.ts';
 
@@ -64,6 +65,8 @@ export class ClusterNode implements TimerTarget {
   readonly #calls: RemoteCalls;
   readonly #channels = new Channels();
   #heartbeatTimer: Timer | null = null;
+  /** This node's own row is disabled. */
+  #isOut = false;
   /** Time of the last event, for the verbs that have none. */
   #now = 0;
 
@@ -177,6 +180,7 @@ export class ClusterNode implements TimerTarget {
     const ours = members.filter((member) => member.clusterId === this.clusterId);
     const own = ours.find((member) => member.nodeId === this.nodeId);
     const isOut = own?.enabled === false;
+    this.#isOut = isOut;
     this.#links.requiresTls = own?.secure === true || this.#settings.requiresTls;
     const others = ours
       .filter((member) => member.nodeId !== this.nodeId)
@@ -282,6 +286,29 @@ export class ClusterNode implements TimerTarget {
     // What its silence means is said by the table, which looks for another way first.
     if (now < peer.relayFrom || (peer.isExpected && peer.verdict === 'open')) return 'unsure';
     return this.#peers.isUnseen(peer, now) ? 'unseen' : 'over';
+  }
+
+  /** Is the process of that life gone for certain? A silent network proves nothing. */
+  isProvedDead(now: number, { node, incarnation }: ClaimOwner): boolean {
+    if (node === this.nodeId) return incarnation !== this.incarnation;
+    const peer = this.#peers.get(node);
+    if (peer === null) return false;
+    return peer.isReached ? peer.incarnation !== incarnation : now - peer.refusedAt < proofMilliseconds;
+  }
+
+  /**
+   * Who decides together on what one node alone may do. The dead have no vote once they are known to be dead for
+   * `milliseconds`, in which what they granted before ends; at once when nobody else is left who could rely on that.
+   */
+  electorate(now: number, milliseconds: number): Electorate {
+    if (this.#isOut) return { voters: [], reached: [] };
+    const members = this.#peers.all.filter(({ member }) => member.enabled);
+    const isDead = (peer: Peer): boolean => !peer.isReached && now - peer.refusedAt < proofMilliseconds;
+    const isAlone = members.every(isDead);
+    const present = members.filter(
+      (peer) => !isDead(peer) || (!isAlone && now - peer.refusedSince < milliseconds),
+    );
+    return { voters: [this.nodeId, ...present.map((peer) => peer.id)], reached: this.#peers.live };
   }
 
   /** `isPatient`: it may wait for company as long as claims may. */

@@ -19,6 +19,7 @@ import type { Link, LinkUser } from '#cluster/link-transport.ts';
 import type { Peer } from '#cluster/peer.ts';
 import { type PeerTable, relaySettle } from '#cluster/peer-table.ts';
 import type { ClusterIdentity, ClusterPorts, ClusterSettings } from '#cluster/ports.ts';
+import { proofMilliseconds } from '#cluster/sharing-tags.ts';
 import { LogLimiter } from '#util/log-limiter.ts';
 import type { TimerQueue } from '#util/timer-queue.ts';
 
@@ -250,7 +251,11 @@ export class LinkKeeper implements ConnectionUser {
       peer.dialsFailed = now - peer.since > goodLinkMilliseconds ? 0 : peer.dialsFailed + 1;
     } else {
       peer.dialsFailed++;
-      if (reason.includes('ECONNREFUSED')) peer.isRefusing = true;
+      if (reason.includes('ECONNREFUSED')) {
+        peer.isRefusing = true;
+        if (now - peer.refusedAt >= proofMilliseconds) peer.refusedSince = now;
+        peer.refusedAt = now;
+      }
       if (connection.dialledNode !== 0 && !peer.isReached) this.#tellFailedDial(peer, reason);
     }
     this.#dialLater(peer, now);
@@ -303,8 +308,10 @@ export class LinkKeeper implements ConnectionUser {
     }
     const { redialFirst, redialLast, patience } = this.#settings;
     const doubled = Math.min(redialLast, redialFirst * 2 ** Math.min(peer.dialsFailed, 16));
-    const longest = this.#dialsFirst(peer) ? doubled : patience + doubled;
-    const shortest = this.#dialsFirst(peer) ? longest / 2 : patience;
+    // Of a machine without the process everybody wants to know that it still is so.
+    const isEager = this.#dialsFirst(peer) || peer.isRefusing;
+    const longest = isEager ? doubled : patience + doubled;
+    const shortest = isEager ? longest / 2 : patience;
     const share = this.#ports.random(2).readUInt16BE(0) / 0xffff;
     this.#redialAfter(
       peer,

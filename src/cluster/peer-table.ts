@@ -131,6 +131,7 @@ export class PeerTable {
   #take(peer: Peer, way: Way | null, now: number): void {
     if (way !== null) {
       peer.isRefusing = false;
+      peer.refusedAt = -Infinity;
       peer.wasReached = true;
       peer.hasLeft = false;
     }

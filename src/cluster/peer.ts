@@ -81,6 +81,9 @@ export class Peer {
   relayFrom = 0;
   /** Since its link was lost, its machine said that nobody listens on its port: the process is dead. */
   isRefusing = false;
+  /** When it said so last, and since when without a gap in which the process could have started and done anything. */
+  refusedAt = -Infinity;
+  refusedSince = -Infinity;
   /** Its link was lost, and it has not been dialled since. */
   mustProbe = false;
   /** Since this node started; and since then it has not taken its leave. */

@@ -40,6 +40,7 @@ export const clusterChannels = {
   nonce: 5,
   takeover: 6,
   streams: 7,
+  sharingTag: 8,
 } as const;
 
 /** The cluster as modules see it. Absent (null in the host) when the node stands alone. */

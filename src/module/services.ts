@@ -157,6 +157,26 @@ export interface TableService {
 }
 export const tableService = serviceToken<TableService>('tables');
 
+/** Duties that one node of the cluster has at a time. */
+export interface SharingTagService {
+  /** This node may have it; `isPreferred`: it comes first when nobody does. */
+  declare(name: string, isPreferred: boolean): void;
+  isActive(name: string): boolean;
+  /** Takes it from whoever has it; that comes about some milliseconds later, or not when no majority agrees. */
+  activate(name: string): void;
+  list(): readonly SharingTagEntry[];
+  /** Called whenever a tag becomes active here, or ends to be. */
+  onChange(run: (tag: string, isActive: boolean, reason: string) => void): void;
+}
+
+export interface SharingTagEntry {
+  readonly tag: string;
+  readonly isActive: boolean;
+  readonly epoch: number;
+  /** Node that has it as far as is known here, 0 = nobody. */
+  readonly holder: number;
+}
+
 /** Provided by the server: the cluster as the operator sees it. */
 export interface ClusterView {
   list(): unknown;
@@ -165,6 +185,8 @@ export interface ClusterView {
   /** `node` 0: this one. Failures: SERVER_CLUSTER_UNKNOWN, SERVER_NODE_UNKNOWN, and those of the database. */
   setStatus(clusterId: number, node: number, isEnabled: boolean): unknown;
   reload(): unknown;
+  readonly clusterId: number;
+  readonly tags: SharingTagService;
   /** Nodes of the cluster without this one. */
   count(which: 'all' | 'up' | 'down'): number;
 }

@@ -2,7 +2,7 @@
 
 import type { ClusterNode } from '#cluster/cluster-node.ts';
 import type { PeerView } from '#cluster/peer.ts';
-import type { ClusterView } from '#module/services.ts';
+import type { ClusterView, SharingTagService } from '#module/services.ts';
 import type { Statistics } from '#module/statistics.ts';
 import { Failure } from '#util/failure.ts';
 
@@ -13,6 +13,7 @@ export interface ClusterViewParts {
   readonly modules: readonly string[];
   reload(): unknown;
   setStatus(node: number, isEnabled: boolean): unknown;
+  readonly tags: SharingTagService;
 }
 
 /** What modules share with the peers, by OpenSIPS's names; each with the statistic that says whether it is complete. */
@@ -38,6 +39,8 @@ export function clusterViewOf(parts: ClusterViewParts): ClusterView {
     capabilities: () => wrapped('Capabilities', capabilitiesOf(parts)),
     setStatus: (clusterId, node, isEnabled) => setStatus(parts, { clusterId, node, isEnabled }),
     reload,
+    clusterId: cluster.clusterId,
+    tags: parts.tags,
     count: (which) => {
       const peers = cluster.peers();
       if (which === 'all') return peers.length;

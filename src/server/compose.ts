@@ -7,6 +7,7 @@ import { ClusterNode, type ClusterUser } from '#cluster/cluster-node.ts';
 import type { ForwardedDatagram } from '#cluster/forward.ts';
 import type { Link, LinkTransport, LinkUser } from '#cluster/link-transport.ts';
 import { holdings } from '#cluster/owner-question.ts';
+import type { SharingTags } from '#cluster/sharing-tags.ts';
 import type { Takeover } from '#cluster/takeover.ts';
 import { MessageContext } from '#module/context.ts';
 import { emptyHooks } from '#module/hooks.ts';
@@ -38,6 +39,7 @@ import { Orphans } from '#server/orphans.ts';
 import { Ownership } from '#server/ownership.ts';
 import { PeerSockets } from '#server/peer-sockets.ts';
 import { Receiver } from '#server/receive.ts';
+import { type MadeSharingTags, makeSharingTags } from '#server/sharing-tags.ts';
 import { Streams } from '#server/streams.ts';
 import { makeTakeover } from '#server/takeover.ts';
 import { Trace } from '#server/trace.ts';
@@ -108,6 +110,8 @@ export class AnyviaNode {
   readonly ownership: Ownership | null;
   /** Null when the node stands alone, or it is switched off. */
   takeover: Takeover | null = null;
+  /** Null when the node stands alone. */
+  sharingTags: SharingTags | null = null;
   readonly streams: Streams;
   readonly unreachable: Unreachable;
   readonly identity: NodeIdentity;
@@ -357,12 +361,15 @@ export class AnyviaNode {
     if (ports.locationDatabase !== null) host.provide(locationDatabase, ports.locationDatabase);
     if (ports.tables !== null) host.provide(tableService, ports.tables);
     if (this.cluster !== null) {
+      const { tags, service } = this.#makeSharingTags(this.cluster, configuration);
+      this.sharingTags = tags;
       host.provide(
         clusterView,
         clusterViewOf({
           cluster: this.cluster,
           statistics: this.statistics,
           modules: script.modules.map(({ declaration }) => declaration.name),
+          tags: service,
           reload: () => ports.reloadMembership(),
           setStatus: (member, isEnabled) => ports.setMemberStatus(member, isEnabled),
         }),
@@ -384,6 +391,20 @@ export class AnyviaNode {
     if (this.#transactions !== null) this.#transactions.hasGlobalReplyRoute = this.#script.has('onreply', '');
     this.#makeReceiver(host, branches);
     return null;
+  }
+
+  #makeSharingTags(cluster: ClusterNode, configuration: NodeConfiguration): MadeSharingTags {
+    const { timers, clock, log } = this.#ports;
+    return makeSharingTags({
+      cluster,
+      timers,
+      clock,
+      log,
+      statistics: this.statistics,
+      leaseMilliseconds: configuration.cluster!.tagLeaseMilliseconds,
+      quorum: configuration.cluster!.tagQuorum,
+      rearm: () => this.#ports.rearm(),
+    });
   }
 
   #makeTakeover(host: NodeHost, configuration: NodeConfiguration): void {

@@ -32,6 +32,9 @@ export interface ClusterConfiguration {
   readonly claimBatchMilliseconds: number;
   /** `claim_directory`: who is told of a claim, every node or its home alone. */
   readonly claimDirectory: 'all' | 'home';
+  readonly tagLeaseMilliseconds: number;
+  /** `sharing_tag_quorum`: whose votes make a holder. */
+  readonly tagQuorum: 'majority' | 'reachable';
   /** Cluster whose nodes share the anycast address (`tm_replication_cluster`), 0 = the only one. */
   readonly clusterId: number;
   /** `socket=bin:…`: where peers connect to. Null: the address of our own membership row. */
@@ -283,6 +286,13 @@ function readCluster(
       `clusterer: claim_directory is "${claimDirectory}", expected "all" or "home"`,
     );
   }
+  const tagQuorum = String(parameters.sharing_tag_quorum);
+  if (tagQuorum !== 'majority' && tagQuorum !== 'reachable') {
+    return new Failure(
+      'SERVER_TAG_QUORUM_INVALID',
+      `clusterer: sharing_tag_quorum is "${tagQuorum}", expected "majority" or "reachable"`,
+    );
+  }
   const certificates = readCertificates(parametersOf(script, 'tls_mgm'));
   if (isFailure(certificates)) return certificates;
   if (bin?.protocol === 'bins' && certificates === null) return certificatesMissing();
@@ -298,6 +308,8 @@ function readCluster(
     pollMilliseconds: Number(parameters.membership_interval) * 1000,
     claimBatchMilliseconds: Number(parameters.claim_batch_interval),
     claimDirectory,
+    tagLeaseMilliseconds: Math.max(2, Number(parameters.sharing_tag_lease)) * 1000,
+    tagQuorum,
     clusterId: Number(parametersOf(script, 'tm')?.tm_replication_cluster ?? 0),
     listen: bin === undefined ? null : listenPlace(script, bin),
     certificates,

@@ -85,6 +85,7 @@ function clusterOf(node: AnyviaNode, now: number): unknown {
     software: node.version,
     draining: node.ownership?.draining ?? false,
     counters: node.cluster?.counters() ?? {},
+    sharing_tags: node.sharingTags?.view(now) ?? [],
     peers: (node.cluster?.peers() ?? []).map((peer) => ({
       ...peer,
       stateMilliseconds: Math.round(now - peer.since),

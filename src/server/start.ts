@@ -411,6 +411,7 @@ class Server {
 
   #setDraining(draining: boolean): void {
     if (this.#node?.ownership) this.#node.ownership.draining = draining;
+    this.#node?.sharingTags?.setWilling(systemClock.monotonic(), !draining);
     this.#health?.announcement.set('draining', draining);
   }
 
@@ -439,6 +440,7 @@ class Server {
   }
 
   async #stop(): Promise<void> {
+    this.#node?.sharingTags?.setWilling(systemClock.monotonic(), false);
     this.#node?.cluster?.stop(systemClock.monotonic());
     this.#log.info('stopped');
     // The farewells to the peers and the answer on the control socket leave first.

@@ -342,6 +342,8 @@ const clusterOf1: ClusterConfiguration = {
   pollMilliseconds: 0,
   claimBatchMilliseconds: 20,
   claimDirectory: 'all',
+  tagLeaseMilliseconds: 4000,
+  tagQuorum: 'majority',
   clusterId: 1,
   listen: null,
   certificates: null,

@@ -5,6 +5,13 @@
 
 import { defineModule, type ParameterDeclaration } from '#module/define.ts';
 import { type ClusterView, clusterView } from '#module/services.ts';
+import {
+  declareTags,
+  listTags,
+  raiseTagEvents,
+  setTagActive,
+  sharingTagVariable,
+} from '#modules/clusterer/sharing-tag.ts';
 import { Failure } from '#util/failure.ts';
 
 function integer(
@@ -63,8 +70,14 @@ const parameters: readonly ParameterDeclaration[] = [
     kind: 'string',
     default: null,
     repeatable: true,
-    help: '"name/cluster=active|backup".',
+    help: '"name/cluster=active|backup": a duty of one node at a time. active: this node comes first when nobody has it.',
   },
+  integer('sharing_tag_lease', 4, 'Seconds that a sharing tag is held without being renewed, from 2.'),
+  text(
+    'sharing_tag_quorum',
+    'majority',
+    'Whose votes make a holder: the "majority" of the members, or of those that are "reachable".',
+  ),
   integer('ping_interval', 1, 'Seconds between heartbeats. Three missed in a row take the link down.'),
   integer('membership_interval', 10, 'Seconds between two looks at the table; 0 = only on command.'),
   integer(
@@ -138,6 +151,20 @@ export const clusterer = defineModule<ClusterView>({
       },
     },
     {
+      name: 'clusterer:list_shtags',
+      aliases: ['clusterer_list_shtags'],
+      parameters: [],
+      help: 'Sharing tags, and whether this node has them.',
+      run: (view) => listTags(view),
+    },
+    {
+      name: 'clusterer:shtag_set_active',
+      aliases: ['clusterer_shtag_set_active'],
+      parameters: ['tag'],
+      help: 'Takes a sharing tag, "name/cluster", from whoever has it; answers when this node has it.',
+      run: (view, { tag }) => setTagActive(view, String(tag)),
+    },
+    {
       name: 'clusterer:reload',
       aliases: ['clusterer_reload'],
       parameters: [],
@@ -145,9 +172,19 @@ export const clusterer = defineModule<ClusterView>({
       run: (view) => view.reload(),
     },
   ],
-  statistics: ['clusterer_nodes', 'clusterer_nodes_up', 'clusterer_nodes_down'],
-  create: (host) => {
+  variables: [sharingTagVariable],
+  statistics: [
+    'clusterer_nodes',
+    'clusterer_nodes_up',
+    'clusterer_nodes_down',
+    'sharing_tags_active',
+    'sharing_tag_changes',
+  ],
+  create: (host, parameters) => {
     const view = host.service(clusterView);
+    const problem = declareTags(view, (parameters.sharing_tag ?? []) as readonly string[]);
+    if (problem !== null) return problem;
+    raiseTagEvents(host, view);
     host.statistics.gauge('clusterer', 'clusterer_nodes', () => view.count('all'));
     host.statistics.gauge('clusterer', 'clusterer_nodes_up', () => view.count('up'));
     host.statistics.gauge('clusterer', 'clusterer_nodes_down', () => view.count('down'));
