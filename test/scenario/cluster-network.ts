@@ -72,6 +72,8 @@ export class ClusterNetwork {
   now = 0;
   /** Writes carried, to see what batching does. */
   writes = 0;
+  /** What a program of another version would have written instead; per link, since frames are numbered. */
+  translate: ((owner: string, link: object, bytes: Buffer) => Buffer) | null = null;
   #order = 0;
   #deliveries: Delivery[] = [];
   readonly #listeners = new Map<string, Accept>();
@@ -164,7 +166,8 @@ export class ClusterNetwork {
     for (const delivery of due) delivery.run(now);
   }
 
-  carry(from: MemoryLink, bytes: Buffer): void {
+  carry(from: MemoryLink, written: Buffer): void {
+    const bytes = this.translate?.(from.owner, from, written) ?? written;
     this.writes++;
     const to = from.other;
     if (to === null) return;

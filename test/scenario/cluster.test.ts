@@ -160,7 +160,10 @@ describe('a link is refused loudly', () => {
     const newer = old.start(2, {}, { protocol: { lowest: 2, highest: 3 } });
     old.run(3000);
     expect(newer.node.livePeers()).toEqual([]);
-    expect(old.at(1).says('node [1] speaks link protocol 1 to 1, node [2] 2 to 3')).toBe(1);
+    const reason = 'node [1] speaks link protocol 1 to 1, node [2] 2 to 3';
+    expect(old.at(1).says(`node [2] at 10.0.0.2:5566 refuses this node: ${reason}`)).toBe(1);
+    expect(newer.says('refused the link with node [1]')).toBe(1);
+    expect(newer.says(reason)).toBe(1);
   });
 
   it('when there is no secret and the address is not listed', () => {

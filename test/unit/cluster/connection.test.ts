@@ -16,6 +16,13 @@ import { TimerQueue } from '#util/timer-queue.ts';
 
 const secret = Buffer.from('open sesame');
 
+/** Bytes as they are, without a length. */
+const raw: Codec<Buffer> = {
+  size: (value) => value.length,
+  write: (value, bytes, offset) => offset + value.copy(bytes, offset),
+  read: () => Buffer.alloc(0),
+};
+
 function hello(nodeId: number, changes: Partial<Hello> = {}): Hello {
   return {
     protocolLowest: 1,
@@ -173,6 +180,16 @@ describe('an accepted connection', () => {
       'refused: one side dials with TLS (bins:), the other has no certificate for it',
     ]);
     expect(bench.typesWritten()).toEqual([frameTypes.refuse]);
+  });
+
+  it('takes a HELLO and a PROOF of a later version, with more in them than is known here', () => {
+    const bench = new Bench();
+    const later: Hello = hello(2, { protocolHighest: 2, capabilities: 0x7fff });
+    const more = Buffer.concat([encode(helloCodec, later), Buffer.from('0badcafe', 'hex')]);
+    bench.send('hello', raw, more);
+    const mac = makeProof(secret, more, encode(helloCodec, hello(1)), true);
+    bench.send('proof', raw, Buffer.concat([encode(proofCodec, { mac }), Buffer.from('more')]));
+    expect(bench.events).toEqual(['up']);
   });
 
   it('tells what the other side refused', () => {
