@@ -187,6 +187,8 @@ export interface ClusterView {
   reload(): unknown;
   readonly clusterId: number;
   readonly tags: SharingTagService;
+  /** Sums over all peers, by the names of the module's statistics. */
+  figures(): Readonly<Record<string, number>>;
   /** Nodes of the cluster without this one. */
   count(which: 'all' | 'up' | 'down'): number;
 }

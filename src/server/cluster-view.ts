@@ -41,6 +41,7 @@ export function clusterViewOf(parts: ClusterViewParts): ClusterView {
     reload,
     clusterId: cluster.clusterId,
     tags: parts.tags,
+    figures: () => figuresOf(cluster),
     count: (which) => {
       const peers = cluster.peers();
       if (which === 'all') return peers.length;
@@ -48,6 +49,24 @@ export function clusterViewOf(parts: ClusterViewParts): ClusterView {
       return which === 'up' ? up : peers.length - up;
     },
   };
+}
+
+/** What stands at the peers in `anyvia cluster`, summed up: `framesIn` is `frames_in`, drops are `dropped_CAUSE`. */
+function figuresOf(cluster: ClusterNode): Record<string, number> {
+  const figures: Record<string, number> = {};
+  const add = (name: string, value: unknown): void => {
+    if (typeof value !== 'number') return;
+    const statistic = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    figures[statistic] = (figures[statistic] ?? 0) + value;
+  };
+  for (const [name, value] of Object.entries(cluster.counters())) add(name, value);
+  for (const { queueFrames, queueBytes, counters } of cluster.peers()) {
+    add('queueFrames', queueFrames);
+    add('queueBytes', queueBytes);
+    for (const [name, value] of Object.entries(counters)) add(name, value);
+    for (const [cause, value] of Object.entries(counters.drops)) add(`dropped_${cause}`, value);
+  }
+  return figures;
 }
 
 /** `node` 0: this one. */

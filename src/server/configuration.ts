@@ -21,6 +21,8 @@ export interface ClusterConfiguration {
   readonly fromDatabase: boolean;
   readonly databaseUrl: string;
   readonly table: string;
+  /** Column of the table → its name (`id_col`, `url_col` …). */
+  readonly columns: Readonly<Record<string, string>>;
   /** This node's own entry first; empty when they come from the database. */
   readonly members: readonly Member[];
   readonly sharedSecret: string | null;
@@ -301,6 +303,7 @@ function readCluster(
     fromDatabase,
     databaseUrl,
     table: String(parameters.db_table),
+    columns: columnsOf(parameters),
     members: fromDatabase ? [] : members,
     sharedSecret: parameters.shared_secret === null ? null : String(parameters.shared_secret),
     otherSecret: parameters.other_secret === null ? null : String(parameters.other_secret),
@@ -314,6 +317,11 @@ function readCluster(
     listen: bin === undefined ? null : listenPlace(script, bin),
     certificates,
   };
+}
+
+function columnsOf(parameters: ParameterValues): Record<string, string> {
+  const named = Object.entries(parameters).filter(([name]) => name.endsWith('_col'));
+  return Object.fromEntries(named.map(([name, value]) => [name.slice(0, -'_col'.length), String(value)]));
 }
 
 function nodeInfos(parameters: ParameterValues): string[] {

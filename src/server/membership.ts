@@ -52,7 +52,10 @@ export class MembershipReader {
     if (!configuration.fromDatabase) return new MembershipReader(configuration, null, log, cacheFile);
     const connection = openDatabase(configuration.databaseUrl, clock);
     if (isFailure(connection)) return connection;
-    const store = new SqlMembershipStore(connection, { table: configuration.table });
+    const store = new SqlMembershipStore(connection, {
+      table: configuration.table,
+      columns: configuration.columns,
+    });
     return new MembershipReader(configuration, store, log, cacheFile);
   }
 

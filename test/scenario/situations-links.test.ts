@@ -335,6 +335,7 @@ const clusterOf1: ClusterConfiguration = {
   fromDatabase: true,
   databaseUrl: '',
   table: 'clusterer',
+  columns: {},
   members: [],
   sharedSecret: null,
   otherSecret: null,

@@ -36,6 +36,14 @@ describe('two versions in one cluster', () => {
       expect(view.counters.drops.unknownType).toBeGreaterThan(9);
       expect(view.roundTripMilliseconds).not.toBeNull();
     }
+    expect(trio.statistic(1, 'clusterer:dropped_unknown_type')).toBe(
+      viewOf(trio, 1, 2).counters.drops.unknownType,
+    );
+    const figures = Object.keys(trio.at(1).node.cluster!.counters());
+    for (const name of figures) {
+      const statistic = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      expect(trio.at(1).node.statistics.find(`clusterer:${statistic}`), name).not.toBeNull();
+    }
     expect(next.unknownSent).toBeGreaterThan(20);
     expect(viewOf(trio, 2, 1).state).toBe('up');
   });

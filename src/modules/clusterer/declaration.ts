@@ -111,6 +111,40 @@ const parameters: readonly ParameterDeclaration[] = [
   column('description'),
 ];
 
+/** Of all links together; `anyvia cluster` has them by peer. */
+const linkFigures = [
+  'frames_in',
+  'frames_out',
+  'bytes_in',
+  'bytes_out',
+  'queue_frames',
+  'queue_bytes',
+  'relayed',
+  'heartbeats_missed',
+  'links_lost',
+  'dropped_unreachable',
+  'dropped_queue_full',
+  'dropped_stale',
+  'dropped_link_lost',
+  'dropped_relay_refused',
+  'dropped_malformed',
+  'dropped_unknown_type',
+  'dropped_not_up',
+  'claims',
+  'claim_conflicts',
+  'claims_lost',
+  'claims_evicted',
+  'questions_asked',
+  'questions_open',
+  'questions_timed_out',
+  'lookups_asked',
+  'lookups_open',
+  'lookups_unanswered',
+  'refusals_sent',
+  'refusals_received',
+  'unproved_links',
+] as const;
+
 export const clusterer = defineModule<ClusterView>({
   name: 'clusterer',
   help: 'Membership of the cluster, its links, and their state.',
@@ -179,6 +213,7 @@ export const clusterer = defineModule<ClusterView>({
     'clusterer_nodes_down',
     'sharing_tags_active',
     'sharing_tag_changes',
+    ...linkFigures,
   ],
   create: (host, parameters) => {
     const view = host.service(clusterView);
@@ -188,6 +223,7 @@ export const clusterer = defineModule<ClusterView>({
     host.statistics.gauge('clusterer', 'clusterer_nodes', () => view.count('all'));
     host.statistics.gauge('clusterer', 'clusterer_nodes_up', () => view.count('up'));
     host.statistics.gauge('clusterer', 'clusterer_nodes_down', () => view.count('down'));
+    for (const name of linkFigures) host.statistics.gauge('clusterer', name, () => view.figures()[name] ?? 0);
     return view;
   },
 });
