@@ -67,7 +67,7 @@ const commands: readonly CommandDeclaration<Server>[] = [
   {
     name: 'anyvia:reload',
     parameters: [],
-    help: 'Reads the membership again and applies what changed.',
+    help: 'Reads the membership and the certificates again and applies what changed.',
     run: ({ lifecycle }) => lifecycle.reload(),
   },
 ];

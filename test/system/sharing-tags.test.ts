@@ -92,6 +92,22 @@ describe('a sharing tag of three processes', () => {
     }
   }, 40_000);
 
+  it('is no more of a process that stood still, from the first moment that it runs again', async () => {
+    const [holder] = await holders();
+    const daemon = at(holder!);
+    process.kill(daemon.pid, 'SIGSTOP');
+    const others = [...nodes].filter(([node]) => node !== holder);
+    await until(async () => {
+      for (const [, other] of others)
+        if ((await other.statistic('clusterer:sharing_tags_active')) === 1) return true;
+      return false;
+    }, 20_000);
+    process.kill(daemon.pid, 'SIGCONT');
+    for (let look = 0; look < 20; look++) expect(await holders()).not.toContain(holder);
+    await until(() => daemon.log.includes('is backup: no majority renewed its lease in time'));
+    await until(async () => (await holders()).length === 1);
+  }, 60_000);
+
   it('is let go by a node that drains', async () => {
     const [holder] = await holders();
     expect(await at(holder!).ask('anyvia:drain', { timeout: 1 })).toMatchObject({ drained: true });
