@@ -1,13 +1,17 @@
 /** Nodes as processes whose links are TLS: who is let in, and what both ends say of those who are not. */
 
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CertificateFiles } from '#net/link-certificates.ts';
 import { Daemon, freeUdpPorts, until } from '../support/daemon.ts';
-import { TestAuthority } from '../support/test-authority.ts';
+import { opensslMissing, TestAuthority } from '../support/test-authority.ts';
 
+const missing = opensslMissing();
+if (missing !== '') console.log(`Skipped: links over TLS between processes: ${missing}`);
 const folder = mkdtempSync(join(tmpdir(), 'anyvia-tls-'));
 const authority = TestAuthority.make();
 const stranger = TestAuthority.make('another authority');
@@ -20,16 +24,17 @@ const good = (node: number): CertificateFiles =>
 const addressOf = (node: number, protocol = 'bins'): string =>
   `cluster_id=1,node_id=${node},url=${protocol}:127.0.0.${node}:${linkPort}`;
 
+function certificateLines(files: CertificateFiles): string {
+  return `loadmodule "tls_mgm.so"
+    modparam("tls_mgm", "certificate", "[links]${files.certificate}")
+    modparam("tls_mgm", "private_key", "[links]${files.privateKey}")
+    modparam("tls_mgm", "ca_list", "[links]${files.authorities}")`;
+}
+
 /** `files` null: a node that speaks no TLS, and takes its peers for such too. */
 function daemon(node: number, files: CertificateFiles | null, peers: readonly number[]): Daemon {
   const protocol = files === null ? 'bin' : 'bins';
-  const certificates =
-    files === null
-      ? ''
-      : `loadmodule "tls_mgm.so"
-         modparam("tls_mgm", "certificate", "[links]${files.certificate}")
-         modparam("tls_mgm", "private_key", "[links]${files.privateKey}")
-         modparam("tls_mgm", "ca_list", "[links]${files.authorities}")`;
+  const certificates = files === null ? '' : certificateLines(files);
   return new Daemon(
     folder,
     `node${node}`,
@@ -46,7 +51,12 @@ function daemon(node: number, files: CertificateFiles | null, peers: readonly nu
   );
 }
 
-describe('links over TLS', () => {
+afterAll(() => {
+  for (const made of [authority, stranger]) made.remove();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe.skipIf(missing !== '')('links over TLS', () => {
   const nodes = new Map<number, Daemon>();
   const at = (node: number): Daemon => nodes.get(node)!;
   const says = (node: number, part: string): Promise<void> =>
@@ -68,8 +78,6 @@ describe('links over TLS', () => {
 
   afterAll(async () => {
     for (const node of nodes.values()) await node.kill();
-    for (const made of [authority, stranger]) made.remove();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   it('come up between nodes whose certificates name them', async () => {
@@ -134,4 +142,72 @@ describe('links over TLS', () => {
     await says(1, 'Node [4] is UP');
     await says(4, 'Node [1] is UP');
   }, 30_000);
+});
+
+describe.skipIf(missing !== '')('links that go over to TLS while the nodes run', () => {
+  const file = join(folder, 'members.db');
+  const nodes = new Map<number, Daemon>();
+  let port: number;
+
+  function script(node: number, sip: number): string {
+    return `socket = udp:127.0.0.${node}:${sip} anycast
+      loadmodule "proto_udp.so"\nloadmodule "proto_bin.so"\nloadmodule "clusterer.so"\nloadmodule "tm.so"
+      loadmodule "sl.so"
+      ${certificateLines(good(node))}
+      modparam("clusterer", "my_node_id", ${node})
+      modparam("clusterer", "db_url", "sqlite://${file}")
+      modparam("clusterer", "membership_interval", 1)
+      route { sl_send_reply(404, "Not here"); }`;
+  }
+
+  function sql(statement: string): void {
+    const database = new DatabaseSync(file, { timeout: 5000 });
+    database.exec(statement);
+    database.close();
+  }
+
+  /** The url under which each node has its link to the other, '' without one. */
+  async function links(): Promise<string[]> {
+    const urls: string[] = [];
+    for (const node of nodes.values()) {
+      const { Clusters } = (await node.ask('clusterer:list')) as {
+        Clusters: { Nodes: { url: string; link_state: string }[] }[];
+      };
+      const [peer] = Clusters[0]!.Nodes;
+      urls.push(peer?.link_state === 'Up' ? peer.url.slice(0, peer.url.indexOf(':')) : '');
+    }
+    return urls;
+  }
+
+  const untilLinked = (...protocols: string[]): Promise<void> =>
+    until(async () => String(await links()) === String(protocols), 20_000);
+
+  beforeAll(async () => {
+    const [sip, bin] = (await freeUdpPorts(2)) as [number, number];
+    port = bin;
+    const program = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
+    spawnSync(process.execPath, [program, 'db', 'create', '--db', `sqlite://${file}`]);
+    for (const node of [1, 2])
+      sql(
+        `INSERT INTO clusterer (cluster_id, node_id, url) VALUES (1, ${node}, 'bin:127.0.0.${node}:${port}')`,
+      );
+    for (const node of [1, 2]) nodes.set(node, new Daemon(folder, `mover${node}`, script(node, sip)));
+    for (const node of nodes.values()) await node.start();
+  }, 60_000);
+
+  afterAll(async () => {
+    for (const node of nodes.values()) await node.kill();
+  });
+
+  it('stay reachable for each other, one row after the other', async () => {
+    await untilLinked('bin', 'bin');
+    for (const [node, before, after] of [
+      [2, 'bins', 'bin'],
+      [1, 'bins', 'bins'],
+    ] as const) {
+      sql(`UPDATE clusterer SET url = 'bins:127.0.0.${node}:${port}' WHERE node_id = ${node}`);
+      await untilLinked(before, after);
+    }
+    for (const node of nodes.values()) expect(node.log).not.toContain('refuse');
+  }, 60_000);
 });

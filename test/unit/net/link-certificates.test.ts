@@ -3,17 +3,19 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { LinkCertificates } from '#net/link-certificates.ts';
 import { Failure, isFailure } from '#util/failure.ts';
-import { TestAuthority } from '../../support/test-authority.ts';
+import { opensslMissing, TestAuthority } from '../../support/test-authority.ts';
 
-const authority = TestAuthority.make();
-afterAll(() => authority.remove());
+const missing = opensslMissing();
+if (missing !== '') console.log(`Skipped: certificates of links: ${missing}`);
 
 function must<Value>(value: Value | Failure): Value {
   if (value instanceof Failure) throw new Error(value.message);
   return value;
 }
 
-describe('certificates of links', () => {
+describe.skipIf(missing !== '')('certificates of links', () => {
+  const authority = TestAuthority.make();
+  afterAll(() => authority.remove());
   const files = authority.issue('node1', { addresses: ['127.0.0.1'] });
   const other = authority.issue('node2', { addresses: ['127.0.0.2'] });
 
