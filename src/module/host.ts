@@ -95,16 +95,19 @@ export interface ModuleHost {
   /** Sends bytes as they are. */
   send(bytes: Uint8Array, flow: Flow): void;
   /**
-   * Finds where a SIP URI's host leads. `done` is called at once for IP literals, later for names. The transport is
-   * what the URI says, else that of `socket`, from which to send if it can; `incoming` (the socket that the request
-   * came by) is preferred to others of its transport.
+   * Finds where a SIP URI's host leads (RFC 3263). `done` is called at once for IP literals, later for names. The
+   * transport is what the URI says, else that of `socket`, from which to send if it can; `incoming` (the socket that
+   * the request came by) is preferred to others of its transport. `others`: where to go next, in this order, when that
+   * place cannot be reached.
    */
   resolve(
     uri: string,
     socket: LocalSocket | null,
-    done: (flow: Flow | Failure) => void,
+    done: (flow: Flow | Failure, others: readonly Flow[]) => void,
     incoming?: LocalSocket,
   ): void;
+  /** That place could not be reached or could not serve: names lead there last for a while. */
+  avoid(flow: Flow): void;
   /** The same place over TCP; null when this node has no socket for it, or that place took no connection lately. */
   streamFlow(flow: Flow): Flow | null;
   /** A socket of this node, or a peer's that sends on our behalf, by its name or tag; null when there is none. */

@@ -50,6 +50,14 @@ export interface ConnectionService {
 }
 export const connectionService = serviceToken<ConnectionService>('connections');
 
+/** Provided by the program itself: what it remembers of the DNS. */
+export interface NameService {
+  list(): readonly Readonly<Record<string, string | number>>[];
+  /** Forgets all; returns how many answers that were. */
+  flush(): number;
+}
+export const nameService = serviceToken<NameService>('names');
+
 /** Provided by `tm`. */
 export interface TransactionService {
   /** True when a server transaction exists for this context's request. */

@@ -21,6 +21,12 @@ export interface BranchTarget {
   readonly minor?: boolean;
 }
 
+/** Another place of the same target. */
+export interface Alternative extends Flow {
+  /** Header lines that stand instead of the target's. */
+  readonly headers?: string;
+}
+
 export interface ProxyTarget extends BranchTarget {
   /** The script's changes for this branch. */
   readonly edits: MessageEdits;
@@ -29,7 +35,7 @@ export interface ProxyTarget extends BranchTarget {
   /** Header lines that all requests to this place carry, the ACK to a failure and a CANCEL too. */
   readonly commonHeaders?: string;
   /** Where to go next when `flow` cannot be reached or cannot serve (RFC 3263 4.3), in this order. */
-  readonly alternatives?: readonly Flow[];
+  readonly alternatives?: readonly Alternative[];
   /** RFC 3261 18.1.1: where it goes first when it is longer than so many bytes; `flow` is its first alternative then. */
   readonly large?: { readonly flow: Flow; readonly above: number };
 }
@@ -37,7 +43,9 @@ export interface ProxyTarget extends BranchTarget {
 /** What is needed to try the next address of the same target; null when there is none. */
 export function spareTarget(target: ProxyTarget): ProxyTarget | null {
   const [flow, ...alternatives] = target.alternatives ?? [];
-  return flow === undefined ? null : { ...target, flow, alternatives, edits: target.edits.clone() };
+  if (flow === undefined) return null;
+  const { socket, address, port, headers = target.headers } = flow;
+  return { ...target, flow: { socket, address, port }, alternatives, headers, edits: target.edits.clone() };
 }
 
 /** RFC 3261 18.1.1: the transport by the size of the request as it would leave; `write` uses up what it is given. */

@@ -48,6 +48,8 @@ export interface ProxyUser {
   /** Something above 100 is about to go upstream. */
   onReply(now: number, reply: UpstreamReply): void;
   onEnd(now: number): void;
+  /** The place of this branch could not be reached, or could not serve: the next one is tried. */
+  onFailover?(branch: ProxyBranch): void;
   /** The same for all replies of one request (RFC 3261 8.2.6.2). */
   newToTag(): string;
 }

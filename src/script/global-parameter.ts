@@ -19,7 +19,7 @@ const numbers = `log_level xlog_level xlog_print_level xlog_default_level server
  auto_scaling_cycle udp_mtu worker_reactor_timeout bin_children tcp_async`;
 
 const texts = `server_header user_agent_header db_default_url socket listen alias control_socket compatibility
- health_socket announce_command withdraw_command
+ health_socket announce_command withdraw_command dns_servers
  advertised_address poll_method dst_blacklist log_prefix syslog_name log_name mpath workdir wdir chroot
  mem_warming_pattern_file restart_persistency_cache_file db_version_table auto_scaling_profile pi_framework avp_aliases
  bin_listen bond mem-group tcp_no_new_conn_bflag tcp_no_new_conn_rplflag syslog_facility log_facility

@@ -18,6 +18,8 @@ import {
   clusterView,
   commandDirectory,
   connectionService,
+  type NameService,
+  nameService,
   type ProcessView,
   processView,
   secretService,
@@ -45,6 +47,7 @@ import { makeTakeover } from '#server/takeover.ts';
 import { Trace } from '#server/trace.ts';
 import { Unreachable } from '#server/unreachable.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
+import type { NamePort } from '#sip/name-port.ts';
 import { BranchCodec } from '#transaction/branch.ts';
 import { defaultSettings } from '#transaction/settings.ts';
 import { TransactionTable } from '#transaction/table.ts';
@@ -63,8 +66,10 @@ export interface NodePorts {
   send(bytes: Uint8Array, flow: Flow): void;
   /** Dials for SIP over TCP, from the address of the flow's socket. Absent: nothing is reached over TCP. */
   connectStream?(flow: Flow, user: LinkUser): Link;
-  /** Host name to address; `done` at once for IP literals. */
-  resolveName(host: string, family: 0 | 4 | 6, done: (address: string | Failure) => void): void;
+  /** What the DNS knows. */
+  readonly names: NamePort;
+  /** For a look into what is remembered of it. Absent: nothing is. */
+  readonly nameCache?: NameService;
   /** Which address of this machine leads to another (`mhomed`), null for none. Absent: nobody knows. */
   sourceAddress?(address: string, done: (local: string | null) => void): void;
   random(bytes: number): Buffer;
@@ -358,6 +363,7 @@ export class AnyviaNode {
     });
     host.provide(processView, ports.process);
     host.provide(connectionService, this.streams);
+    if (this.#ports.nameCache !== undefined) host.provide(nameService, this.#ports.nameCache);
     if (ports.locationDatabase !== null) host.provide(locationDatabase, ports.locationDatabase);
     if (ports.tables !== null) host.provide(tableService, ports.tables);
     if (this.cluster !== null) {

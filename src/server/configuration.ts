@@ -61,6 +61,20 @@ export interface TcpConfiguration extends StreamSettings {
   readonly keepAliveMilliseconds: number | null;
 }
 
+/** How names are resolved; `servers` empty: as /etc/resolv.conf says. */
+export interface NameConfiguration {
+  readonly triesIpv6: boolean;
+  readonly usesNaptr: boolean;
+  readonly failsOver: boolean;
+  readonly avoidsFailed: boolean;
+  /** `ADDRESS` or `ADDRESS:PORT`. */
+  readonly servers: readonly string[];
+  /** 0: all. */
+  readonly serversMax: number;
+  readonly tryMilliseconds: number;
+  readonly tries: number;
+}
+
 export interface NodeConfiguration {
   readonly sockets: readonly LocalSocket[];
   /** By socket index: the address may be shared with other processes of this machine. */
@@ -73,6 +87,7 @@ export interface NodeConfiguration {
   readonly transactionTimers: { readonly t1: number; readonly t2: number; readonly linger: number };
   readonly cluster: ClusterConfiguration | null;
   readonly tcp: TcpConfiguration;
+  readonly names: NameConfiguration;
   /** Peers go on with the INVITEs of a node that died (`takeover` of tm). */
   readonly takesOver: boolean;
 }
@@ -120,6 +135,7 @@ export function readConfiguration(
     },
     cluster,
     tcp: readTcp(script),
+    names: readNames(script.globals),
     takesOver: Number(transaction?.takeover ?? 1) !== 0,
   };
 }
@@ -199,6 +215,31 @@ function readTcp(script: LoadedScript): TcpConfiguration {
     answersPings: Number(protocol?.tcp_crlf_pingpong ?? 1) !== 0,
     backlog: number('tcp_socket_backlog', number('tcp_listen_backlog', backlogDefault)),
     keepAliveMilliseconds: number('tcp_keepalive', 1) === 0 ? null : idleSeconds * 1000,
+  };
+}
+
+/** Two seconds for each of two tries: a caller who waits longer has hung up, or sent its request anew. */
+const nameTrySecondsDefault = 2;
+const nameTriesDefault = 2;
+
+function readNames(globals: LoadedScript['globals']): NameConfiguration {
+  const number = (name: string, otherwise: number): number => Number(globals.get(name) ?? otherwise);
+  // As in OpenSIPS, -1 leaves it to the resolver.
+  const positive = (name: string, otherwise: number): number => {
+    const value = number(name, -1);
+    return value > 0 ? value : otherwise;
+  };
+  return {
+    triesIpv6: number('dns_try_ipv6', 1) !== 0,
+    usesNaptr: number('dns_try_naptr', 1) !== 0,
+    failsOver: number('disable_dns_failover', 0) === 0,
+    avoidsFailed: number('disable_dns_blacklist', 0) === 0,
+    servers: String(globals.get('dns_servers') ?? '')
+      .split(/[\s,]+/)
+      .filter((server) => server !== ''),
+    serversMax: positive('dns_servers_no', 0),
+    tryMilliseconds: positive('dns_retr_time', nameTrySecondsDefault) * 1000,
+    tries: positive('dns_retr_no', nameTriesDefault),
   };
 }
 

@@ -8,8 +8,10 @@ import type { ClusterPort, Logger, ModuleHost, ServiceToken } from '#module/host
 import type { Statistics } from '#module/statistics.ts';
 import type { NodeIdentity, NodePorts } from '#server/compose.ts';
 import type { NodeConfiguration } from '#server/configuration.ts';
+import { Locations } from '#server/locations.ts';
 import type { PeerSockets } from '#server/peer-sockets.ts';
 import { parseHostPort } from '#sip/host-port.ts';
+import type { LocatedTransport, ServerName } from '#sip/server-location.ts';
 import { parseUri } from '#sip/uri.ts';
 import { assert } from '#util/assert.ts';
 import type { Clock } from '#util/clock.ts';
@@ -39,6 +41,18 @@ export interface HostParts {
 const flagsMax = 31;
 const defaultSipPort = 5060;
 
+/** What decides about the socket that a message leaves by. */
+interface Sending {
+  readonly socket: LocalSocket | null;
+  readonly incoming: LocalSocket | undefined;
+}
+
+interface Place {
+  readonly transport: LocalSocket['protocol'];
+  readonly address: string;
+  readonly port: number;
+}
+
 export class NodeHost implements ModuleHost {
   readonly #parts: HostParts;
   readonly #services = new Map<string, unknown>();
@@ -47,6 +61,7 @@ export class NodeHost implements ModuleHost {
   /** `host:port` and `host:0` of everything that is us, lower case. */
   readonly #own = new Set<string>();
   readonly #isMultihomed: boolean;
+  readonly #locations: Locations;
   readonly nodeId: number;
   readonly incarnation: number;
   readonly clock: Clock;
@@ -72,6 +87,14 @@ export class NodeHost implements ModuleHost {
       this.#addOwn(socket.address, socket.port);
       this.#addOwn(socket.advertisedAddress, socket.advertisedPort);
     }
+    this.#locations = new Locations({
+      names: parts.ports.names,
+      settings: parts.configuration.names,
+      sockets: this.sockets,
+      statistics: this.statistics,
+      monotonic: () => this.clock.monotonic(),
+      random: (bytes) => parts.ports.random(bytes),
+    });
     this.#isMultihomed = parts.globals.get('mhomed') === 1;
     for (const alias of parts.configuration.aliases) this.#addOwn(alias.host, alias.port);
   }
@@ -146,37 +169,63 @@ export class NodeHost implements ModuleHost {
   resolve(
     uri: string,
     socket: LocalSocket | null,
-    done: (flow: Flow | Failure) => void,
+    done: (flow: Flow | Failure, others: readonly Flow[]) => void,
     incoming?: LocalSocket,
   ): void {
     const target = this.#target(uri);
-    if (isFailure(target)) {
-      done(target);
-      return;
-    }
-    const found = (address: string, local: string | null): void => {
+    if (isFailure(target)) done(target, []);
+    else if (isIp(target.host)) {
       const transport = target.transport ?? socket?.protocol ?? this.#defaultTransport;
-      const routed = this.#socketOf(local, transport);
-      const from = routed ?? this.#socketTowards(address, transport, socket, incoming);
+      const port = target.port === 0 ? defaultSipPort : target.port;
+      this.#route({ transport, address: target.host, port }, { socket, incoming }, (flow) => done(flow, []));
+    } else this.#locate(target, { socket, incoming }, done);
+  }
+
+  avoid(flow: Flow): void {
+    this.#locations.avoid(flow);
+  }
+
+  /** RFC 3263 4.2: every place that a socket of ours reaches. */
+  #locate(
+    server: ServerName,
+    sending: Sending,
+    done: (flow: Flow | Failure, others: readonly Flow[]) => void,
+  ): void {
+    // RFC 3263 4.1: what the script insists on needs no looking for.
+    const transport = server.transport ?? locatedTransport(sending.socket);
+    this.#locations.find({ ...server, transport }, (places) => {
+      if (isFailure(places)) {
+        done(places, []);
+        return;
+      }
+      const routed: (Flow | Failure)[] = [];
+      let left = places.length;
+      for (const [index, place] of places.entries()) {
+        this.#route(place, sending, (flow) => {
+          routed[index] = flow;
+          left--;
+          if (left > 0) return;
+          const reached = routed.filter((one) => !isFailure(one)) as Flow[];
+          done(reached[0] ?? routed[0]!, reached.slice(1));
+        });
+      }
+    });
+  }
+
+  /** The socket to send from; `mhomed`: as the kernel would choose. */
+  #route(place: Place, { socket, incoming }: Sending, done: (flow: Flow | Failure) => void): void {
+    const { transport, address, port } = place;
+    const found = (local: string | null): void => {
+      const from =
+        this.#socketOf(local, transport) ?? this.#socketTowards(address, transport, socket, incoming);
       // Connections are found by the address: it has one spelling.
       if (from !== null)
-        done({ socket: from, address: isStream(from) ? canonicalHost(address) : address, port: target.port });
+        done({ socket: from, address: isStream(from) ? canonicalHost(address) : address, port });
       else done(new Failure('SERVER_SOCKET_MISSING', `no ${transport} socket of ours reaches ${address}`));
     };
-    const finish = (address: string): void => {
-      const { sourceAddress } = this.#parts.ports;
-      if (!this.#isMultihomed || socket !== null || sourceAddress === undefined) found(address, null);
-      else sourceAddress(address, (local) => found(address, local));
-    };
-    if (isIp(target.host)) {
-      finish(target.host);
-      return;
-    }
-    const family = this.#onlyFamily();
-    this.#parts.ports.resolveName(target.host, family, (address) => {
-      if (isFailure(address)) done(address);
-      else finish(address);
-    });
+    const { sourceAddress } = this.#parts.ports;
+    if (!this.#isMultihomed || socket !== null || sourceAddress === undefined) found(null);
+    else sourceAddress(address, found);
   }
 
   every(milliseconds: number, run: (now: number) => void): void {
@@ -197,8 +246,8 @@ export class NodeHost implements ModuleHost {
     return (this.#services.get(token.name) as Service | undefined) ?? null;
   }
 
-  /** RFC 3261 19.1.2: maddr first, then the host; the port of the URI or the default. */
-  #target(uri: string): { host: string; port: number; transport: 'udp' | 'tcp' | null } | Failure {
+  /** RFC 3263 4: maddr first, then the host. */
+  #target(uri: string): ServerName | Failure {
     const parsed = parseUri(uri);
     if (isFailure(parsed)) return parsed;
     if (parsed.host === '') return new Failure('SERVER_TARGET_INVALID', `${uri} names no host`);
@@ -208,11 +257,7 @@ export class NodeHost implements ModuleHost {
     if (transport !== null && !this.sockets.some((socket) => socket.protocol === transport)) {
       return new Failure('SERVER_TRANSPORT_MISSING', `${uri}: there is no ${transport} socket`);
     }
-    return {
-      host,
-      port: parsed.port === 0 ? defaultSipPort : parsed.port,
-      transport: transport as 'udp' | 'tcp' | null,
-    };
+    return { host, port: parsed.port, transport: transport as LocatedTransport | null };
   }
 
   /** `mhomed`: the socket at the address that the kernel would send from; null when there is none, or it is not asked. */
@@ -247,13 +292,6 @@ export class NodeHost implements ModuleHost {
     return alike ?? this.sockets.find(fits) ?? null;
   }
 
-  /** 4 or 6 when all our sockets are of one family, else 0. */
-  #onlyFamily(): 0 | 4 | 6 {
-    const six = this.sockets.filter((socket) => socket.address.includes(':')).length;
-    if (six === 0) return 4;
-    return six === this.sockets.length ? 6 : 0;
-  }
-
   #addOwn(host: string, port: number): void {
     const name = canonicalHost(host);
     this.#own.add(`${name}:0`);
@@ -267,4 +305,8 @@ export class NodeHost implements ModuleHost {
 function canonicalHost(host: string): string {
   const address = host.includes(':') ? parseIp(host) : null;
   return address === null ? host.toLowerCase() : formatIp(address);
+}
+
+function locatedTransport(socket: LocalSocket | null): LocatedTransport | null {
+  return socket === null || socket.protocol === 'tls' ? null : socket.protocol;
 }

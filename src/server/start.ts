@@ -14,7 +14,6 @@ import { LinkConnector } from '#net/link-connector.ts';
 import { LinkListener } from '#net/link-listener.ts';
 import type { LinkEnvironment } from '#net/link-socket.ts';
 import { countReceiveDrops } from '#net/receive-drops.ts';
-import { Resolver } from '#net/resolver.ts';
 import { SourceAddresses } from '#net/source-address.ts';
 import { systemClock, TimerDriver } from '#net/system-clock.ts';
 import { UdpListener } from '#net/udp-listener.ts';
@@ -27,6 +26,7 @@ import { loadFile } from '#server/load-file.ts';
 import { openLog, type ServerLog } from '#server/log.ts';
 import { MembershipReader } from '#server/membership.ts';
 import { addOwnCommands } from '#server/own-commands.ts';
+import { ProcessNames } from '#server/process-names.ts';
 import { anyviaVersion } from '#server/version.ts';
 import { bracketed } from '#sip/host-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
@@ -86,7 +86,7 @@ class Server {
   readonly #options: StartOptions;
   readonly #timers = new TimerQueue();
   readonly #driver: TimerDriver;
-  readonly #resolver = new Resolver();
+  readonly #names: ProcessNames;
   readonly #sourceAddresses = new SourceAddresses();
   readonly #udp: UdpListener[] = [];
   readonly #streams: LinkListener[] = [];
@@ -111,6 +111,7 @@ class Server {
     this.#options = options;
     this.#databases = new Databases(systemClock, log);
     this.#driver = new TimerDriver(this.#timers, systemClock, (error) => this.#broken(error));
+    this.#names = new ProcessNames(configuration.names, () => this.#driver.rearm());
   }
 
   /** Null when everything is open and the node works. */
@@ -173,6 +174,7 @@ class Server {
   async close(): Promise<void> {
     for (const interval of this.#intervals) clearInterval(interval);
     this.#driver.stop();
+    this.#names.close();
     for (const listener of this.#udp) listener.close();
     for (const connector of this.#streamConnectors.values()) connector.close();
     await Promise.all(this.#streams.map((listener) => listener.close()));
@@ -199,6 +201,7 @@ class Server {
   async #openSockets(node: AnyviaNode): Promise<Failure | null> {
     const { sockets } = this.#configuration;
     node.statistics.gauge('net', 'receive_drops', () => countReceiveDrops(sockets));
+    this.#names.show(node.statistics);
     // Bytes: objects in use and those not collected yet, buffers beside them, and all that the kernel counts as ours.
     node.statistics.gauge('memory', 'heap_used', () => process.memoryUsage().heapUsed);
     node.statistics.gauge('memory', 'buffers', () => process.memoryUsage().external);
@@ -324,8 +327,8 @@ class Server {
       send: (bytes, flow) => this.#udp[flow.socket.index]?.send(bytes, flow.address, flow.port),
       connectStream: ({ socket, address, port }, user) =>
         this.#streamConnector(socket.address).connect({ address, port, secure: false }, user),
-      resolveName: (host, family, done) =>
-        this.#resolver.resolve(systemClock.monotonic(), host, family, done),
+      names: this.#names.cache,
+      nameCache: this.#names.cache,
       sourceAddress: (address, done) => this.#sourceAddresses.find(systemClock.monotonic(), address, done),
       random: randomBytes,
       links: this.#configuration.cluster === null ? null : this.#makeConnector(),

@@ -198,7 +198,7 @@ export class SimulatedNode implements Resident {
         const { address, port } = flow.socket;
         world.send(text, `${bracketed(address)}:${port}`, `${bracketed(flow.address)}:${flow.port}`);
       },
-      resolveName: (host, _family, done) => done(new Failure('TEST_NAME_UNKNOWN', `${host} is not known`)),
+      names: { ask: (_kind, name, done) => done(new Failure('TEST_NAME_UNKNOWN', `${name} is not known`)) },
       random: (bytes) => world.random.bytes(bytes),
       links: this.#links(),
       endOfTurn: (run) => this.#turnEnds.push(run),

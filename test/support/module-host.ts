@@ -100,11 +100,17 @@ export class TestHost implements ModuleHost {
   }
 
   /** Addresses at once; names never. */
-  resolve(uri: string, socket: LocalSocket | null, done: (flow: Flow | Failure) => void): void {
+  resolve(
+    uri: string,
+    socket: LocalSocket | null,
+    done: (flow: Flow | Failure, others: readonly Flow[]) => void,
+  ): void {
     const parsed = parseUri(uri);
-    if (isFailure(parsed)) done(parsed);
-    else done({ socket: socket ?? testSocket, address: parsed.host, port: parsed.port || 5060 });
+    if (isFailure(parsed)) done(parsed, []);
+    else done({ socket: socket ?? testSocket, address: parsed.host, port: parsed.port || 5060 }, []);
   }
+
+  avoid(): void {}
 
   streamFlow(flow: Flow): Flow | null {
     const socket = this.sockets.find(({ protocol }) => protocol === 'tcp');

@@ -20,9 +20,10 @@ import { AnyviaNode, type NodePorts } from '#server/compose.ts';
 import { readConfiguration } from '#server/configuration.ts';
 import { parseHostPort } from '#sip/host-port.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
+import type { NameKind, SrvRecord } from '#sip/name-port.ts';
 import { assert } from '#util/assert.ts';
 import { ManualClock } from '#util/clock.ts';
-import { Failure, isFailure } from '#util/failure.ts';
+import { isFailure } from '#util/failure.ts';
 import type { Flow, LocalSocket } from '#util/socket-address.ts';
 import { TimerQueue } from '#util/timer-queue.ts';
 
@@ -34,8 +35,10 @@ export interface SentDatagram {
 }
 
 export interface HarnessOptions {
-  /** What the resolver knows: host name to IP address. Other names cannot be resolved. */
+  /** What the resolver knows: host name to IP address, several separated by blanks. Other names cannot be resolved. */
   readonly names?: Readonly<Record<string, string>>;
+  /** `_sip._udp.host` to its SRV records. */
+  readonly services?: Readonly<Record<string, readonly SrvRecord[]>>;
   /** Gets the resolver's answers, to give them when it likes; without it they come at once. */
   readonly later?: (answer: () => void) => void;
   /** From which address of the node another is reached, as the kernel would say (`mhomed`). */
@@ -237,11 +240,13 @@ export class NodeHarness {
       },
       send: (bytes, flow) => this.#keepSent(bytes, flow),
       connectStream: (flow, user) => this.#dial(flow, user),
-      resolveName: (host, _family, done) => {
-        const address = options.names?.[host.toLowerCase()];
-        const answer = (): void => done(address ?? new Failure('TEST_NAME_UNKNOWN', `${host} is not known`));
-        if (options.later === undefined) answer();
-        else options.later(answer);
+      names: {
+        ask: (kind, name, done) => {
+          const answer = (): void => done(recordsOf(options, kind, name.toLowerCase()) as never);
+          // The address is what matters here; services are asked for without end in tests of their own.
+          if (options.later === undefined || kind !== 'A') answer();
+          else options.later(answer);
+        },
       },
       ...(options.routes !== undefined && {
         sourceAddress: (address: string, done: (local: string | null) => void) =>
@@ -274,4 +279,14 @@ export function readSent(sent: SentDatagram | undefined): SipMessage {
   const message = parseMessage(sent.text);
   if (isFailure(message)) throw new Error(`${message.message}:\n${sent.text}`);
   return message;
+}
+
+function recordsOf(
+  { names, services }: HarnessOptions,
+  kind: NameKind,
+  name: string,
+): readonly (string | SrvRecord)[] {
+  if (kind === 'SRV') return services?.[name] ?? [];
+  const addresses = kind === 'NAPTR' ? [] : (names?.[name] ?? '').split(' ');
+  return addresses.filter((address) => address !== '' && address.includes(':') === (kind === 'AAAA'));
 }

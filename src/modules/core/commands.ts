@@ -1,11 +1,13 @@
 /** Management methods that need no module: the process, the log level, the methods themselves, statistics. */
 
 import type { CommandDeclaration } from '#module/define.ts';
-import { commandDirectory, connectionService, processView } from '#module/services.ts';
+import { commandDirectory, connectionService, nameService, processView } from '#module/services.ts';
 import type { CoreModule } from '#modules/core/core-module.ts';
 import { levelOf } from '#modules/core/log-level.ts';
 import { formatTime } from '#modules/core/time-format.ts';
-import { Failure } from '#util/failure.ts';
+import { bracketed } from '#sip/host-port.ts';
+import { Failure, isFailure } from '#util/failure.ts';
+import type { Flow } from '#util/socket-address.ts';
 
 type Declaration = CommandDeclaration<CoreModule>;
 
@@ -144,6 +146,19 @@ const processCommands: readonly Declaration[] = [
   },
 ];
 
+function resolveUri(core: CoreModule, uri: string): Promise<unknown> {
+  return new Promise((done) => {
+    core.host.resolve(uri, null, (flow, others) => {
+      if (isFailure(flow)) done(new Failure('404', flow.message));
+      else done({ Places: [flow, ...others].map(placeText) });
+    });
+  });
+}
+
+function placeText({ socket, address, port }: Flow): string {
+  return `${socket.protocol}:${bracketed(address)}:${port}`;
+}
+
 const statisticCommands: readonly Declaration[] = [
   {
     name: 'tcp:list',
@@ -151,6 +166,27 @@ const statisticCommands: readonly Declaration[] = [
     parameters: [],
     help: 'The connections over TCP that there are.',
     run: (core) => ({ Connections: core.host.optionalService(connectionService)?.list() ?? [] }),
+  },
+  {
+    name: 'dns:cache',
+    aliases: ['dns_cache'],
+    parameters: [],
+    help: 'What is remembered of the DNS: names, answers, and the seconds that they are good for.',
+    run: (core) => ({ Names: core.host.optionalService(nameService)?.list() ?? [] }),
+  },
+  {
+    name: 'dns:flush',
+    aliases: ['dns_cache_flush'],
+    parameters: [],
+    help: 'Forgets what is remembered of the DNS.',
+    run: (core) => ({ Forgotten: core.host.optionalService(nameService)?.flush() ?? 0 }),
+  },
+  {
+    name: 'dns:resolve',
+    aliases: ['dns_resolve'],
+    parameters: ['uri'],
+    help: 'Where a request to this URI would go, first place first.',
+    run: (core, { uri }) => resolveUri(core, String(uri)),
   },
   {
     name: 'statistics:get',

@@ -164,7 +164,7 @@ function resolveBranch(
   let result: number = relayResult.relayed;
   const socket = branch.socket ?? prepared.context.sendSocket;
   // RFC 3261 16.6 step 7: an outbound proxy of the script first, then the first Route, then the Request-URI.
-  const onFlow = (flow: Flow | Failure): void => {
+  const onFlow = (flow: Flow | Failure, others: readonly Flow[]): void => {
     answered = true;
     if (later) transaction.resolving--;
     if (transaction.ended) return;
@@ -174,7 +174,7 @@ function resolveBranch(
       if (later) endIfNothingLeft(module, prepared.context, transaction);
       return;
     }
-    if (startBranch(module, transaction, prepared, flow)) return;
+    if (startBranch(module, transaction, prepared, [flow, ...others])) return;
     result = relayResult.failed;
     if (later) endIfNothingLeft(module, prepared.context, transaction);
   };
@@ -191,7 +191,7 @@ function startBranch(
   module: TransactionModule,
   transaction: ScriptTransaction,
   prepared: PreparedBranch,
-  flow: Flow,
+  [flow, ...others]: readonly [Flow, ...Flow[]],
 ): boolean {
   const { context, branch, state, recordRoute, edits } = prepared;
   const listening = isStream(flow.socket) ? listeningPlace(branch, state.requestUri, flow) : null;
@@ -202,13 +202,20 @@ function startBranch(
   const route = branch.path === '' ? '' : `Route: ${branch.path}\r\n`;
   const { requestUri } = state;
   const incoming = context.source.socket;
+  const headersFor = (out: LocalSocket): string =>
+    recordRouteHeaders({ record: recordRoute, incoming, out, requestUri }) + route;
+  const places = listening === null ? others : [listening, ...others];
+  // What stands in Record-Route depends on the socket that the request leaves by.
+  const alternatives = places.map((place) =>
+    place.socket === flow.socket ? place : { ...place, headers: headersFor(place.socket) },
+  );
   const started = transaction.proxy.addBranch(now, {
     requestUri,
     flow,
-    ...(listening !== null && { alternatives: [listening] }),
+    ...(alternatives.length > 0 && { alternatives }),
     ...(large !== null && { large }),
     edits,
-    headers: recordRouteHeaders({ record: recordRoute, incoming, out: flow.socket, requestUri }) + route,
+    headers: headersFor(flow.socket),
     commonHeaders: transaction.commonHeaders,
     tag: state,
     minor: (state.flags & module.minorFlag) !== 0,

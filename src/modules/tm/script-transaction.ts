@@ -163,6 +163,10 @@ export class ScriptTransaction implements ProxyUser {
     return isFailure(reply) ? null : reply;
   }
 
+  onFailover(branch: ProxyBranch): void {
+    this.#module.host.avoid(branch.target.flow);
+  }
+
   onReply(now: number, reply: UpstreamReply): void {
     this.obeyForcedPort();
     const { backups } = this.#module;
