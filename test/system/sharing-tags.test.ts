@@ -23,6 +23,7 @@ function script(node: number, sipPort: number, linkPort: number): string {
     modparam("clusterer", "my_node_info", "${info(node)}")
     ${peers.map((peer) => `modparam("clusterer", "neighbor_node_info", "${info(peer)}")`).join('\n')}
     modparam("clusterer", "sharing_tag", "vip/1=${node === 1 ? 'active' : 'backup'}")
+    modparam("clusterer", "sharing_tag", "elsewhere/2=active")
     modparam("clusterer", "sharing_tag_lease", 2)
     route { sl_send_reply(404, "$cluster.sh_tag(vip/1)"); }
     timer_route[look, 1] { xlog("look: $cluster.sh_tag(vip/1)\\n"); }
@@ -65,6 +66,7 @@ describe('a sharing tag of three processes', () => {
   it('becomes active where the script says so, which scripts see', async () => {
     await untilHeldBy(1);
     expect(at(1).log).toContain('sharing tag <vip/1> is active');
+    expect(at(1).log).toContain('is of cluster 2, this node of cluster 1: it is never active here');
     await until(() => at(1).log.includes('look: active') && at(2).log.includes('look: backup'));
     expect(at(1).log).toContain('event: vip/1 is active');
     expect(await at(1).statistic('clusterer:sharing_tags_active')).toBe(1);

@@ -217,7 +217,7 @@ export const clusterer = defineModule<ClusterView>({
   ],
   create: (host, parameters) => {
     const view = host.service(clusterView);
-    const problem = declareTags(view, (parameters.sharing_tag ?? []) as readonly string[]);
+    const problem = declareTags(host, view, (parameters.sharing_tag ?? []) as readonly string[]);
     if (problem !== null) return problem;
     raiseTagEvents(host, view);
     host.statistics.gauge('clusterer', 'clusterer_nodes', () => view.count('all'));

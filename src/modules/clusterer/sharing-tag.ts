@@ -14,7 +14,7 @@ const changedEvent = 'E_CLUSTERER_SHARING_TAG_CHANGED';
 const activationMilliseconds = 4000;
 const lookMilliseconds = 50;
 
-/** `name` or `name/cluster`. Failure: MODULE_SHARING_TAG_INVALID. */
+/** `name` or `name/cluster`. Failures: MODULE_SHARING_TAG_INVALID, MODULE_SHARING_TAG_FOREIGN. */
 function readTag(view: ClusterView, text: string): string | Failure {
   const parts = /^([^/=\s]+)(?:\/(\d+))?$/.exec(text.trim());
   const name = parts?.[1] ?? '';
@@ -27,13 +27,13 @@ function readTag(view: ClusterView, text: string): string | Failure {
   const cluster = Number(parts?.[2] ?? view.clusterId);
   if (cluster === view.clusterId) return name;
   return new Failure(
-    'MODULE_SHARING_TAG_INVALID',
+    'MODULE_SHARING_TAG_FOREIGN',
     `sharing tag "${text}" is of cluster ${cluster}, this node of cluster ${view.clusterId}`,
   );
 }
 
-/** The parameters `name/cluster=active` and `…=backup`. */
-export function declareTags(view: ClusterView, texts: readonly string[]): Failure | null {
+/** The parameters `name/cluster=active` and `…=backup`; those of other clusters are left out. */
+export function declareTags(host: ModuleHost, view: ClusterView, texts: readonly string[]): Failure | null {
   for (const text of texts) {
     const parts = /^(.*?)\s*=\s*(active|backup)$/.exec(text.trim());
     if (parts === null) {
@@ -41,7 +41,11 @@ export function declareTags(view: ClusterView, texts: readonly string[]): Failur
       return new Failure('MODULE_SHARING_TAG_INVALID', `sharing_tag "${text}": expected ${wanted}`);
     }
     const name = readTag(view, parts[1]!);
-    if (isFailure(name)) return name;
+    if (isFailure(name)) {
+      if (name.code !== 'MODULE_SHARING_TAG_FOREIGN') return name;
+      host.log.warn(`${name.message}: it is never active here`, { code: name.code });
+      continue;
+    }
     view.tags.declare(name, parts[2] === 'active');
   }
   return null;
@@ -55,7 +59,7 @@ export function listTags(view: ClusterView): unknown {
   }));
 }
 
-/** Failures: MODULE_SHARING_TAG_INVALID, MODULE_SHARING_TAG_REFUSED. */
+/** Failures: MODULE_SHARING_TAG_INVALID, MODULE_SHARING_TAG_FOREIGN, MODULE_SHARING_TAG_REFUSED. */
 export async function setTagActive(view: ClusterView, text: string): Promise<'OK' | Failure> {
   const name = readTag(view, text);
   if (isFailure(name)) return name;
