@@ -83,7 +83,8 @@ export class Backups {
   /** A peer has taken it over: it ends here without a word to anybody, its dialog excepted, which goes on there. */
   yield(now: number, id: number): boolean {
     const transaction = this.#byId.get(id);
-    if (transaction === undefined) return false;
+    // The caller has its answer already: nobody may give another one.
+    if (transaction === undefined || transaction.server.lastStatus >= 200) return false;
     this.#byId.delete(id);
     transaction.backupId = 0;
     this.#abandon(now, transaction);
