@@ -158,7 +158,7 @@ export class AnycastTrio {
 
   /** Transactions, claims, questions, dialogs and broken invariants that are left anywhere; [] when nothing is. */
   leftovers(): string[] {
-    const left: string[] = [...this.world.problems];
+    const left: string[] = this.world.problems.map((problem) => problem.text);
     for (const [id, { node }] of this.nodes) {
       node.cluster!.owner(this.world.now, 'nothing');
       const { claims, questionsOpen } = node.cluster!.counters();

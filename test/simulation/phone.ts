@@ -102,11 +102,11 @@ export class Phone implements Endpoint {
     const { branch } = response.topVia;
     const client = this.#clients.get(`${branch} ${response.cseqMethod}`);
     if (client === undefined) {
-      this.world.problem(`${this.address}: a response to nothing: ${response.text}`);
+      this.world.problem(`${this.address}: a response to nothing: ${response.text}`, response.callId);
       return;
     }
     if (response.values(1).length !== 1)
-      this.world.problem(`${this.address}: a response with several Via: ${response.text}`);
+      this.world.problem(`${this.address}: a response with several Via: ${response.text}`, response.callId);
     if (response.status >= 200) {
       const final = `${response.status} ${response.toTag}`;
       // RFC 3261 17.1.1: one final response per transaction, repetitions and 2xx of further forks excepted.
@@ -114,6 +114,7 @@ export class Phone implements Endpoint {
       if (client.isInvite && client.final !== '' && client.final !== final)
         this.world.problem(
           `${this.address}: ${response.cseqMethod} of ${response.callId} got ${client.final} and then ${final}`,
+          response.callId,
         );
       client.final = final;
     }
@@ -171,7 +172,10 @@ export class Phone implements Endpoint {
     if (known !== undefined) {
       // The same branch is the same request, whoever sends it: a node that took over, too.
       if (known.request.text !== text)
-        this.world.problem(`${this.address}: two requests of one branch:\n${known.request.text}\n${text}`);
+        this.world.problem(
+          `${this.address}: two requests of one branch:\n${known.request.text}\n${text}`,
+          message.callId,
+        );
       if (known.response !== '') this.#answer(known);
       return;
     }

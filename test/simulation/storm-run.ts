@@ -5,7 +5,8 @@ import { Storm, type StormOptions, type StormResult } from './storm.ts';
 
 export async function runStorm(options: StormOptions): Promise<StormResult> {
   const storm = new Storm(options);
-  const result = storm.run();
-  await judge(storm);
-  return result;
+  storm.run();
+  const { problems, excused } = await judge(storm);
+  const { world, calls, faults } = storm;
+  return { problems, excused, journal: world.journal ?? [], calls: calls.length, faults };
 }

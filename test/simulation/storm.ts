@@ -7,6 +7,7 @@ import type { Member } from '#cluster/member.ts';
 import { Call, type CallPlan, type Side } from './call.ts';
 import { Phone, type Served } from './phone.ts';
 import { addressOf, SimulatedNode } from './simulated-node.ts';
+import { Troubles } from './troubles.ts';
 import { World } from './world.ts';
 
 export interface StormOptions {
@@ -28,6 +29,8 @@ export type NodeFault = (typeof nodeFaults)[number];
 
 export interface StormResult {
   readonly problems: readonly string[];
+  /** Calls for which nothing could be promised; see `Troubles`. */
+  readonly excused: number;
   readonly journal: readonly string[];
   readonly calls: number;
   readonly faults: readonly string[];
@@ -37,7 +40,6 @@ export interface StormResult {
 const stormMilliseconds = 15_000;
 /** Then everything must come to its end: Timer C, an answer to the CANCEL, and Timer H, with claims after it. */
 const calmMilliseconds = 260_000;
-const takeoverMilliseconds = 1000;
 const bin = 5566;
 const callerHost = '10.1.0.1';
 const calleeHost = '10.2.0.1';
@@ -50,12 +52,7 @@ export class Storm {
   readonly nodes = new Map<number, SimulatedNode>();
   /** What the seed chose, for the report. */
   readonly faults: string[] = [];
-  /** Nodes died, stopped or were parted: then calls may fail that would not otherwise. */
-  nodesFailed = false;
-  linksFailed = false;
-  /** Two nodes died within the time that a takeover takes: what the first had given to the second is lost. */
-  diedTogether = false;
-  #lastDeath = -Infinity;
+  readonly troubles: Troubles;
   readonly #options: StormOptions;
   readonly #members: Member[];
   readonly #incarnations = new Map<number, number>();
@@ -63,6 +60,7 @@ export class Storm {
   constructor(options: StormOptions) {
     this.#options = options;
     this.world = new World(options.seed, options.isTold);
+    this.troubles = new Troubles(Array.from({ length: options.nodes }, (_, index) => index + 1));
     this.#members = Array.from({ length: options.nodes }, (_, index) => memberOf(index + 1));
     for (const member of this.#members) this.#startNode(member.nodeId);
     this.world.run(1500);
@@ -71,18 +69,12 @@ export class Storm {
     this.#chooseNodeFaults();
   }
 
-  run(): StormResult {
+  run(): void {
     const { world } = this;
     world.run(1500 + stormMilliseconds);
     world.faults = { lossChance: 0, doubleChance: 0, delay: [1, 3] };
     world.tell('calm');
     world.run(1500 + stormMilliseconds + calmMilliseconds);
-    return {
-      problems: world.problems,
-      journal: world.journal ?? [],
-      calls: this.calls.length,
-      faults: this.faults,
-    };
   }
 
   // ── choices ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -189,9 +181,7 @@ export class Storm {
   #kill(node: SimulatedNode, lasts: number): void {
     if (node.isDead) return;
     const { world } = this;
-    this.nodesFailed = true;
-    if (world.now - this.#lastDeath < takeoverMilliseconds) this.diedTogether = true;
-    this.#lastDeath = world.now;
+    this.troubles.fall(world.now, node.id);
     node.kill();
     this.nodes.delete(node.id);
     this.#withdraw(node, world.between(20, 1000));
@@ -201,12 +191,13 @@ export class Storm {
   #stop(node: SimulatedNode, lasts: number): void {
     if (node.isDead || node.isStopped) return;
     const { world } = this;
-    this.nodesFailed = true;
+    this.troubles.fall(world.now, node.id);
     node.stop();
     // The health check of its router times out.
     this.#withdraw(node, world.between(500, 2000));
     world.after(lasts, () => {
       node.resume();
+      if (!node.isDead) this.troubles.rise(world.now, node.id);
       if (!node.isDead) this.#announce(node, world.between(100, 1000));
     });
   }
@@ -216,10 +207,11 @@ export class Storm {
     const others = this.#members.map((member) => member.nodeId).filter((other) => other !== id);
     const other = world.pick(others);
     const ends = [addressOf(id), addressOf(other)] as const;
-    this.linksFailed = true;
+    this.troubles.part(world.now, id, other);
     if (kind === 'part') world.links.partition(...ends);
     else world.links.bar(...ends);
     world.after(lasts, () => {
+      this.troubles.join(world.now, id, other);
       if (kind === 'part') world.links.heal(...ends);
       else world.links.unbar(...ends);
     });
@@ -235,6 +227,7 @@ export class Storm {
     const node = new SimulatedNode(this.world, { id, incarnation }, script);
     this.nodes.set(id, node);
     node.start(this.#members);
+    this.troubles.rise(this.world.now, id);
     if (this.world.now === 0) node.announce();
     else this.#announce(node, this.world.between(100, 1500));
   }

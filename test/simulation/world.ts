@@ -6,9 +6,18 @@
 
 import { ClusterNetwork } from '../scenario/cluster-network.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
+import type { Handing } from './troubles.ts';
 
 export const anycastAddress = '198.51.100.1';
 export const anycastPort = 5060;
+
+export interface Problem {
+  readonly text: string;
+  /** '' when it is about no single call. */
+  readonly call: string;
+}
+
+const problemsMax = 200;
 
 export interface Endpoint {
   /** A datagram for `host:port` of this endpoint. */
@@ -50,7 +59,9 @@ export class World {
   hadDoubles = false;
   /** One line per event, for people; null = nobody reads it. */
   readonly journal: string[] | null;
-  readonly problems: string[] = [];
+  readonly problems: Problem[] = [];
+  /** By Call-ID: which node the router gave its messages to, in order. */
+  readonly handings = new Map<string, Handing[]>();
   readonly #heap: Happening[] = [];
   #order = 0;
 
@@ -65,9 +76,11 @@ export class World {
     this.journal?.push(`${this.now.toFixed(1).padStart(9)}  ${line}`);
   }
 
-  problem(text: string): void {
+  /** `call`: what must not happen to it, unless nothing can be promised for it. */
+  problem(text: string, call = ''): void {
     this.tell(`PROBLEM ${text}`);
-    if (this.problems.length < 20) this.problems.push(`${this.now.toFixed(1)} ms: ${text}`);
+    if (this.problems.length < problemsMax)
+      this.problems.push({ text: `${this.now.toFixed(1)} ms: ${text}`, call });
   }
 
   /** A whole number from `low` to `high`, both included. */
@@ -112,7 +125,17 @@ export class World {
     if (nodes.length === 0) return;
     const node = this.pick(nodes);
     this.tell(`   node ${node} gets ${titleOf(text)}`);
+    this.#note(node, text);
     this.routes.get(node)!(text, from);
+  }
+
+  #note(node: number, text: string): void {
+    const call = /\r\nCall-ID: *([^\r]*)/i.exec(text)?.[1] ?? '';
+    const isInitialInvite = text.startsWith('INVITE ') && !/\r\nTo: [^\r]*;tag=/i.test(text);
+    const handing = { node, at: this.now, isRequest: !text.startsWith('SIP/2.0 '), isInitialInvite };
+    const known = this.handings.get(call);
+    if (known === undefined) this.handings.set(call, [handing]);
+    else known.push(handing);
   }
 
   /** Until `end` ms. */
