@@ -282,6 +282,8 @@ export class ClusterNode implements TimerTarget {
     if (node === this.nodeId) return incarnation === this.incarnation ? 'here' : 'over';
     const peer = this.#peers.get(node);
     if (peer === null || !peer.member.enabled) return 'over';
+    // A new life of it that this node has not met yet.
+    if (peer.wasReached && incarnation > peer.lastIncarnation) return 'unsure';
     if (peer.isReached) return peer.incarnation === incarnation ? 'here' : 'over';
     // What its silence means is said by the table, which looks for another way first.
     if (now < peer.relayFrom || (peer.isExpected && peer.verdict === 'open')) return 'unsure';

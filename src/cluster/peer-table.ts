@@ -132,6 +132,7 @@ export class PeerTable {
     if (way !== null) {
       peer.isRefusing = false;
       peer.refusedAt = -Infinity;
+      peer.lastIncarnation = way.incarnation;
       peer.wasReached = true;
       peer.hasLeft = false;
     }

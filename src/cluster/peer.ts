@@ -94,6 +94,8 @@ export class Peer {
   verdictAt = 0;
   /** While `path` is set. */
   incarnation = 0;
+  /** Of the last life that was reached; 0: none was. */
+  lastIncarnation = 0;
   software = '';
   draining = false;
   refused = false;

@@ -176,6 +176,11 @@ export class Receiver {
     if (arrival.heldSince === undefined) this.#counters.requests.value++;
     const { table, ownership } = this.#parts;
     if (ownership?.awaitsTakeover(now, request, arrival) === true) return;
+    // This node stood still: a peer may have the transaction now, and must hear the CANCEL. It is repeated.
+    if (request.method === 'CANCEL' && this.#parts.isCatchingUp(now)) {
+      this.#stale.value++;
+      return;
+    }
     const known = table.findServer(request);
     if (known !== null) {
       known.receive(now, request);

@@ -214,8 +214,8 @@ export class Call {
     this.callee.respond(invite, { status: 487, reason: 'Request Terminated', tag: `d-${this.plan.id}` });
   }
 
-  onAck(side: Side): void {
-    this[side].acknowledged(this.plan.id);
+  onAck(side: Side, ack: SipMessage): void {
+    this[side].acknowledged(ack);
     if (side === 'callee') this.isAcknowledged = true;
   }
 

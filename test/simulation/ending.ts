@@ -13,8 +13,9 @@ export interface Verdict {
 export async function judge(storm: Storm): Promise<Verdict> {
   const { world, troubles } = storm;
   const excused = new Set<string>();
-  for (const { plan, branches } of storm.calls) {
-    const excuse = troubles.excuse(world.handings.get(plan.id) ?? [], branches.size);
+  for (const { plan, branches, status, byeStatus, renewStatus } of storm.calls) {
+    const timedOut = [status, byeStatus, renewStatus].includes(408);
+    const excuse = troubles.excuse(world.handings.get(plan.id) ?? [], { branches: branches.size, timedOut });
     if (excuse === '') continue;
     excused.add(plan.id);
     world.tell(`EXCUSED ${plan.id}: ${excuse}`);

@@ -145,9 +145,12 @@ export class Phone implements Endpoint {
     });
   }
 
-  acknowledged(call: string): void {
-    for (const served of this.#served.values())
-      if (served.request.callId === call && served.request.method === 'INVITE') served.isAcknowledged = true;
+  acknowledged(ack: SipMessage): void {
+    for (const served of this.#served.values()) {
+      const { callId, method, cseqNumber } = served.request;
+      if (callId === ack.callId && method === 'INVITE' && cseqNumber === ack.cseqNumber)
+        served.isAcknowledged = true;
+    }
   }
 
   receive(text: string): void {

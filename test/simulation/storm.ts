@@ -150,7 +150,7 @@ export class Storm {
         if (isInitial) call.onInvite(served);
         else call.onDialogRequest(side, served);
       },
-      onAck: () => call.onAck(side),
+      onAck: (ack) => call.onAck(side, ack),
       onCancelled: (invite) => call.onCancelled(invite),
     };
   }
@@ -181,7 +181,7 @@ export class Storm {
   #kill(node: SimulatedNode, lasts: number): void {
     if (node.isDead) return;
     const { world } = this;
-    this.troubles.fall(world.now, node.id);
+    this.troubles.fall(world.now, node.id, 'killed');
     node.kill();
     this.nodes.delete(node.id);
     this.#withdraw(node, world.between(20, 1000));
@@ -191,7 +191,7 @@ export class Storm {
   #stop(node: SimulatedNode, lasts: number): void {
     if (node.isDead || node.isStopped) return;
     const { world } = this;
-    this.troubles.fall(world.now, node.id);
+    this.troubles.fall(world.now, node.id, 'stopped');
     node.stop();
     // The health check of its router times out.
     this.#withdraw(node, world.between(500, 2000));

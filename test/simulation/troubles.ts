@@ -10,6 +10,11 @@ export interface Handing {
   readonly isInitialInvite: boolean;
 }
 
+export interface Outcome {
+  readonly branches: number;
+  readonly timedOut: boolean;
+}
+
 interface Span {
   readonly from: number;
   to: number;
@@ -19,15 +24,17 @@ interface Span {
 const settleMilliseconds = 8000;
 /** A claim is told within its batch, and what a lossy link delays it by. */
 const claimMilliseconds = 100;
-/** In which a node's work is adopted by its successor: after silence, three heartbeats and then some. */
-const takeoverMilliseconds = 5500;
+/** In which a node's work is adopted by its successor, and given to a second one: after silence, when that is noticed. */
+const takeoverMilliseconds = { killed: 1000, stopped: 5500 };
+/** `fr_timeout` of the storm's script. */
+const timerBMilliseconds = 5000;
 /** The longest that an INVITE is under way: Timer C, the answer to the CANCEL. */
 const inviteMilliseconds = 60_000;
 
 export class Troubles {
   readonly #nodes: readonly number[];
   readonly #down = new Map<number, Span>();
-  readonly #downs: { readonly node: number; readonly span: Span }[] = [];
+  readonly #downs: { readonly node: number; readonly span: Span; readonly takeover: number }[] = [];
   /** By `low high`. A pair may be broken by several faults at once. */
   readonly #broken = new Map<string, number>();
   readonly #breaks: { readonly pair: string; readonly span: Span }[] = [];
@@ -38,12 +45,12 @@ export class Troubles {
     this.#nodes = nodes;
   }
 
-  /** Killed or stopped. */
-  fall(now: number, node: number): void {
+  /** Killed, or stopped, which its peers find out later. */
+  fall(now: number, node: number, how: 'killed' | 'stopped'): void {
     if (this.#down.has(node)) return;
     const span = { from: now, to: Infinity };
     this.#down.set(node, span);
-    this.#downs.push({ node, span });
+    this.#downs.push({ node, span, takeover: takeoverMilliseconds[how] });
     this.#look(now);
   }
 
@@ -104,10 +111,12 @@ export class Troubles {
 
   /**
    * Why nothing can be promised for a call whose messages were handed to these nodes at these times; '' when everything
-   * can. `branches`: of its INVITE, at the callee.
+   * can. `branches`: of its INVITE, at the callee; `timedOut`: one of its requests got a 408.
    */
-  excuse(handings: readonly Handing[], branches: number): string {
+  excuse(handings: readonly Handing[], { branches, timedOut }: Outcome): string {
     if (this.#wasCutOff(handings)) return 'a node that had to do with it was cut off';
+    if (timedOut && this.#stoodStill(handings))
+      return 'its owner stood still for as long as it waits for an answer';
     if (this.#fellTogether(handings)) return 'two nodes were down within the time of a takeover';
     if (branches > 1 && this.#wereApart(handings))
       return 'copies reached nodes that could not tell each other';
@@ -124,15 +133,28 @@ export class Troubles {
     );
   }
 
+  /** Its timers run out as soon as it goes on. */
+  #stoodStill(handings: readonly Handing[]): boolean {
+    return this.#downs.some(({ node, span, takeover }) => {
+      if (takeover !== takeoverMilliseconds.stopped || span.to - span.from < timerBMilliseconds) return false;
+      return handings.some(
+        (one) =>
+          one.node === node &&
+          one.isRequest &&
+          one.at <= span.from &&
+          one.at > span.from - timerBMilliseconds,
+      );
+    });
+  }
+
   #fellTogether(handings: readonly Handing[]): boolean {
     const first = handings[0]?.at ?? Infinity;
     const last = handings.at(-1)?.at ?? -Infinity;
     return this.#downs.some((one) =>
       this.#downs.some((other) => {
         if (one === other || one.node === other.node || other.span.from < one.span.from) return false;
-        if (other.span.from > one.span.from + takeoverMilliseconds) return false;
-        const end = Math.max(one.span.to, other.span.to) + settleMilliseconds;
-        return first <= end && last >= one.span.from;
+        if (other.span.from > one.span.from + one.takeover) return false;
+        return first <= other.span.from + other.takeover && last >= one.span.from;
       }),
     );
   }

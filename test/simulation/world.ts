@@ -55,8 +55,6 @@ export class World {
   readonly routes = new Map<number, (text: string, from: string) => void>();
   faults: DatagramFaults = { lossChance: 0, doubleChance: 0, delay: [1, 3] };
   now = 0;
-  /** The network doubled a datagram. */
-  hadDoubles = false;
   /** One line per event, for people; null = nobody reads it. */
   readonly journal: string[] | null;
   readonly problems: Problem[] = [];
@@ -105,12 +103,9 @@ export class World {
     const copies = this.chance(this.faults.lossChance) ? 0 : this.chance(this.faults.doubleChance) ? 2 : 1;
     if (this.journal !== null)
       this.tell(`${from} → ${to}${copies === 1 ? '' : ` ×${copies}`}  ${titleOf(text)}`);
-    if (copies === 2) this.hadDoubles = true;
     for (let copy = 0; copy < copies; copy++) {
       const [shortest, longest] = this.faults.delay;
-      // A second copy comes when the claim is known: two at once make two branches, which RFC 3261 8.2.2.2 lets the
-      // callee refuse. That case is a test of its own.
-      const late = copy === 0 ? 0 : longest + this.between(20, 800);
+      const late = copy === 0 ? 0 : this.between(0, 800);
       const delay = late + shortest + this.random.next() * (longest - shortest);
       this.after(delay, () => this.#deliver(text, from, to));
     }

@@ -25,6 +25,9 @@ export class Backups {
   change(now: number, transaction: ScriptTransaction): void {
     const { backup } = this.#module.core;
     if (backup === null || transaction.ended || transaction.isDisowned) return;
+    const { lastStatus } = transaction.server;
+    // Answered: a CANCEL that comes late changes nothing, and a successor would have nothing to go on with.
+    if (lastStatus >= 200 && lastStatus < 300) return;
     if (transaction.backupId === 0) {
       if (!transaction.server.isInvite || !transaction.context.source.socket.anycast) return;
       this.#lastId = (this.#lastId + 1) >>> 0;
