@@ -118,6 +118,8 @@ export class Troubles {
     if (timedOut && this.#stoodStill(handings))
       return 'its owner stood still for as long as it waits for an answer';
     if (this.#fellTogether(handings)) return 'two nodes were down within the time of a takeover';
+    if (this.#fellUnheard(handings))
+      return 'its owner was down before its cut link to the successor was noticed';
     if (branches > 1 && this.#wereApart(handings))
       return 'copies reached nodes that could not tell each other';
     return '';
@@ -155,6 +157,17 @@ export class Troubles {
         if (one === other || one.node === other.node || other.span.from < one.span.from) return false;
         if (other.span.from > one.span.from + one.takeover) return false;
         return first <= other.span.from + other.takeover && last >= one.span.from;
+      }),
+    );
+  }
+
+  /** What it gave its successor went into a link that was cut, and that nobody had missed yet. */
+  #fellUnheard(handings: readonly Handing[]): boolean {
+    return this.#downs.some(({ node, span }) =>
+      this.#breaks.some(({ pair, span: cut }) => {
+        if (!pair.split(' ').includes(String(node))) return false;
+        if (span.from < cut.from || span.from > cut.from + takeoverMilliseconds.stopped) return false;
+        return handings.some((one) => one.node === node && one.isRequest && one.at <= span.from);
       }),
     );
   }
