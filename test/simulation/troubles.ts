@@ -167,7 +167,8 @@ export class Troubles {
       this.#breaks.some(({ pair, span: cut }) => {
         if (!pair.split(' ').includes(String(node))) return false;
         if (span.from < cut.from || span.from > cut.from + takeoverMilliseconds.stopped) return false;
-        return handings.some((one) => one.node === node && one.isRequest && one.at <= span.from);
+        const isOwner = handings.some((one) => one.node === node && one.isRequest && one.at <= span.from);
+        return isOwner && handings.some(({ at }) => at >= cut.from - claimMilliseconds && at <= span.from);
       }),
     );
   }
