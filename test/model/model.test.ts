@@ -1,5 +1,5 @@
 /**
- * The protocols of claims and takeover as Promela models, every order of events of three nodes with one crash, one
+ * The protocols of claims, takeover and leases as Promela models, every order of events of three nodes with one crash, one
  * restart and one cut link: spin makes the checker, gcc builds it, and it visits all states. Each rule of the protocol
  * is also left out in turn, and then the checker must find what goes wrong: a model that cannot fail shows nothing.
  */
@@ -34,6 +34,16 @@ const models = [
       NO_DOUBT: 'who stood still lets no timeout speak before it has heard its peers',
       NO_INCARNATION: 'a restarted node is another life',
       NO_HEIR: 'who goes on is known, and heard',
+    },
+  },
+  {
+    file: 'leases.pml',
+    shows: 'a sharing tag has one holder at most, whatever is late, lost, cut or dead',
+    rules: {
+      NO_MAJORITY: 'a majority must grant it',
+      NO_PROMISE: 'a grant is a promise for the time of a lease',
+      NO_YOUTH: 'who has just started votes for nobody new',
+      NO_ASKED: 'a lease counts from when it was asked for',
     },
   },
 ] as const;

@@ -293,6 +293,24 @@ describe('claims', () => {
     expect(cluster.cluster(2).lifeOf(cluster.now, 1, 1)).toBe('over');
   });
 
+  it('of a node that fell silent: it is dead for the larger part, unseen for the smaller', () => {
+    const cluster = ClusterSimulation.running(3);
+    for (const other of [2, 3]) cluster.network.partition('10.0.0.1', `10.0.0.${other}`);
+    cluster.run(6000);
+    expect(cluster.cluster(2).lifeOf(cluster.now, 1, 1)).toBe('over');
+    expect(cluster.cluster(1).lifeOf(cluster.now, 2, 1)).toBe('unseen');
+    expect(cluster.cluster(1).isAnyoneUnsure(cluster.now)).toBe(true);
+    // Nobody has met its next life yet.
+    expect(cluster.cluster(2).lifeOf(cluster.now, 3, 2)).toBe('unsure');
+  });
+
+  it('of nodes whose machines refuse connections: they are dead, also for the last one', () => {
+    const cluster = ClusterSimulation.running(3);
+    for (const node of [2, 3]) cluster.kill(node);
+    cluster.run(1000);
+    for (const node of [2, 3]) expect(cluster.cluster(1).lifeOf(cluster.now, node, 1)).toBe('over');
+  });
+
   it('of a former incarnation are not believed', () => {
     const cluster = ClusterSimulation.running(2);
     cluster.cluster(1).claim(cluster.now, 'old', 60_000);

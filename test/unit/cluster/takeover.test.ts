@@ -162,6 +162,32 @@ describe('takeover', () => {
     expect(trio.at(1).heir).toBe(successor);
   });
 
+  it('is told what had ended before it was adopted, and lets go of that', () => {
+    const trio = new Trio();
+    const successor = trio.at(1).successor;
+    trio.begin(1, 1, 'call');
+    trio.pass(5);
+    trio.kill(1);
+    trio.work.get(1)!.delete(1);
+    trio.revive(1);
+    expect(trio.dropped).toEqual([`${successor} drops 1 of 1`]);
+    expect(trio.at(1).counters.yielded).toBe(0);
+  });
+
+  it('throws its copies away when it was cut off itself, and gets them anew when it is back', () => {
+    const trio = new Trio();
+    const successor = trio.at(1).successor;
+    trio.begin(1, 1, 'call');
+    trio.pass(5);
+    trio.fate = 'unseen';
+    trio.kill(1);
+    expect(trio.adopted).toEqual([]);
+    expect([trio.at(successor).held, trio.at(successor).counters.withheld]).toEqual([0, 1]);
+    trio.revive(1);
+    trio.pass(5);
+    expect(trio.at(successor).held).toBe(1);
+  });
+
   it('gives everything to another successor when the first is gone', () => {
     const trio = new Trio();
     const first = trio.at(1).successor;
