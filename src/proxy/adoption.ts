@@ -4,7 +4,7 @@
  */
 
 import { removeTopVia } from '#proxy/forwarding.ts';
-import { type BranchTarget, ProxyBranch } from '#proxy/proxy-branch.ts';
+import { type BranchTarget, ProxyBranch, type ProxyTarget } from '#proxy/proxy-branch.ts';
 import type { ResponseContext } from '#proxy/response-context.ts';
 import { MessageEdits } from '#sip/edits.ts';
 import { parseMessage } from '#sip/message.ts';
@@ -36,15 +36,24 @@ export function saveBranch(branch: ProxyBranch): SavedBranch {
   };
 }
 
+export interface AdoptedBranch {
+  readonly saved: SavedBranch;
+  readonly target: BranchTarget;
+  /** RFC 3263 4.3: the next address of the same target. */
+  readonly spare: ProxyTarget | null;
+  readonly commonHeaders: string;
+}
+
 /** Adds the branch to `context` and sends its request again, if it is not over. */
 export function adoptBranch(
   now: number,
   table: TransactionTable,
   context: ResponseContext,
-  { saved, target, commonHeaders }: { saved: SavedBranch; target: BranchTarget; commonHeaders: string },
+  { saved, target, spare, commonHeaders }: AdoptedBranch,
 ): void {
   const branch = new ProxyBranch(context.branches.length, target, context);
   branch.timedOut = saved.timedOut;
+  branch.spare = spare;
   branch.status = saved.status;
   if (saved.status !== 0) takeResponse(branch, saved.response);
   // RFC 3261 16.9: what was lost on the way counts as a 503.

@@ -49,7 +49,7 @@ export interface ProxyUser {
   onReply(now: number, reply: UpstreamReply): void;
   onEnd(now: number): void;
   /** The place of this branch could not be reached, or could not serve: the next one is tried. */
-  onFailover?(branch: ProxyBranch): void;
+  onFailover?(now: number, branch: ProxyBranch): void;
   /** The same for all replies of one request (RFC 3261 8.2.6.2). */
   newToTag(): string;
 }

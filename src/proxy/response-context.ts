@@ -159,7 +159,7 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
     branch.isSuperseded = true;
     this.#settle(branch, status);
     this.#table.counters.failover_requests++;
-    this.#user.onFailover?.(branch);
+    this.#user.onFailover?.(now, branch);
     if (!isFailure(this.#startBranch(now, spare, breadth))) return true;
     branch.isSuperseded = false;
     this.#admit().breadth.giveBack(breadth);

@@ -25,6 +25,8 @@ const lead = 'z9hG4bK0-';
 /** Not a secret: every node must write the same branch. 64 bits are unique enough among the requests of one hop. */
 const identityHash = new ShortMac(Buffer.from('anyvia stateless'));
 const defaultSipPort = 5060;
+/** RFC 3261 25.1: as a host name is written. */
+const hostName = /^(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*\.?$/i;
 
 /** Same branch for every copy of the request, as 16.11 demands: computed from the received one. */
 export function statelessBranch(request: SipMessage): string {
@@ -48,16 +50,18 @@ export function forwardRequestStatelessly(
 
 export interface StatelessResponse {
   readonly bytes: Buffer;
-  /** IP text without brackets. */
+  /** IP text without brackets, or a name. */
   readonly address: string;
+  /** 0: a name without a port, whose service is to be looked for. */
   readonly port: number;
+  readonly isName: boolean;
   /** As the Via has it: `udp`, `tcp`… */
   readonly transport: string;
 }
 
 /** Where it goes, as a URI. */
 export function responseUri({ address, port, transport }: StatelessResponse): string {
-  return `sip:${bracketed(address)}:${port};transport=${transport}`;
+  return `sip:${bracketed(address)}${port === 0 ? '' : `:${port}`};transport=${transport}`;
 }
 
 /** A Failure when there is no second Via, or it names no address that could be sent to. */
@@ -67,15 +71,17 @@ export function forwardResponseStatelessly(response: SipMessage): StatelessRespo
     return new Failure('PROXY_VIA_MISSING', `${response.callId}: the response has no second Via`);
   // RFC 3261 18.2.2, RFC 3581 4: received and rport say where the request really came from.
   const address = next.received ?? next.host;
-  const port = portNumber(next.rport) || next.port || defaultSipPort;
   const bytes = parseIp(address);
-  if (bytes === null || !isUnicast(bytes)) {
+  // RFC 3263 5: a sent-by with a name is looked for as the server of a request is, by its transport.
+  const isName = bytes === null && hostName.test(address);
+  const port = portNumber(next.rport) || next.port || (isName ? 0 : defaultSipPort);
+  if (!isName && (bytes === null || !isUnicast(bytes))) {
     return new Failure('PROXY_VIA_UNROUTABLE', `${response.callId}: the second Via leads to "${address}"`);
   }
   const edits = new MessageEdits();
   removeTopVia(response, edits);
   const transport = next.protocol === 'UDP' ? 'udp' : next.protocol.toLowerCase();
-  return { bytes: toBytes(edits.apply(response.text)), address, port, transport };
+  return { bytes: toBytes(edits.apply(response.text)), address, port, transport, isName };
 }
 
 /** RFC 4475 3.3.10: nothing goes to everybody because a Via says so; nor to nobody. */

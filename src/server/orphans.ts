@@ -18,7 +18,7 @@ export interface OrphanParts {
   /** `disable_stateless_fwd`: responses of branches that are not ours are dropped unless the script forwards. */
   readonly forwardsForeign: boolean;
   send(bytes: Uint8Array, flow: Flow): void;
-  /** Finds a socket for a URI with an address; calls back at once. */
+  /** Finds where a URI leads, and a socket towards it. */
   resolve(uri: string, done: (flow: Flow | Failure) => void): void;
   /** The socket to send a stateless response from. */
   socketFor(address: string): Flow['socket'] | null;
@@ -49,7 +49,7 @@ export class Orphans {
   #forward(response: SipMessage, socket: Flow['socket']): void {
     const next = forwardResponseStatelessly(response);
     if (isFailure(next)) return;
-    if (next.transport === socket.protocol)
+    if (!next.isName && next.transport === socket.protocol)
       this.#parts.send(next.bytes, { socket, address: next.address, port: next.port });
     else
       this.#parts.resolve(responseUri(next), (flow) => {

@@ -303,12 +303,12 @@ export class TransactionTable {
   onTransportErrors(now: number, flows: readonly Flow[]): void {
     const byPort = Map.groupBy(flows, (flow) => flow.port);
     // Chosen before any of them is told: a failure route may send to the same place again.
-    const failed = this.#clients.filter((client) =>
-      client === null
-        ? false
-        : byPort.get(client.flow.port)?.some((flow) => leadsTo(flow, client.flow)) === true,
-    );
+    const isFailed = (client: ClientTransaction | null): boolean =>
+      client !== null && byPort.get(client.flow.port)?.some((flow) => leadsTo(flow, client.flow)) === true;
+    const failed = this.#clients.filter(isFailed);
+    const adopted = [...this.#adopted.values()].filter(isFailed);
     for (const client of failed) client!.fail(now);
+    for (const client of adopted) client.fail(now);
   }
 
   // ── for the transactions themselves ───────────────────────────────────────────────────────────────────────────

@@ -74,7 +74,7 @@ function forwardReply(core: CoreModule, context: MessageContext): number {
   core.forwardedReplies.value++;
   const { socket } = context.source;
   // RFC 3261 18.2.2: by the transport of the next Via, whatever this one came by.
-  if (next.transport === socket.protocol)
+  if (!next.isName && next.transport === socket.protocol)
     core.host.send(next.bytes, { socket, address: next.address, port: next.port });
   else
     core.host.resolve(responseUri(next), null, (flow) => {

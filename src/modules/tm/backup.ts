@@ -11,13 +11,15 @@ import {
   decodeTransaction,
   encodeTransaction,
   type SavedFlow,
+  type SavedSpare,
   type SavedTarget,
   type SavedTransaction,
 } from '#modules/tm/checkpoint.ts';
 import type { BranchState, ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
 import { adoptBranch, saveBranch } from '#proxy/adoption.ts';
-import type { ProxyBranch } from '#proxy/proxy-branch.ts';
+import type { Alternative, BranchTarget, ProxyBranch, ProxyTarget } from '#proxy/proxy-branch.ts';
+import { MessageEdits } from '#sip/edits.ts';
 import { parseMessage } from '#sip/message.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { isFailure } from '#util/failure.ts';
@@ -62,8 +64,36 @@ function saveTarget(branch: ProxyBranch): SavedTarget {
   const { target } = branch;
   const { index, requestUri, flags, replyRoute } = target.tag as BranchState;
   const minor = target.minor === true;
-  return { ...saveBranch(branch), flow: saveFlow(target.flow), index, requestUri, flags, replyRoute, minor };
+  const flow = saveFlow(target.flow);
+  const spare = branch.spare === null || !branch.pending ? null : saveSpare(branch.spare);
+  return { ...saveBranch(branch), flow, index, requestUri, flags, replyRoute, minor, spare };
 }
+
+function saveSpare({ flow, headers, alternatives = [], edits }: ProxyTarget): SavedSpare {
+  const places = [flow, ...alternatives].map((place: Alternative) => ({
+    ...saveFlow(place),
+    headers: place.headers ?? headers,
+  }));
+  return { places, edits: edits.list() };
+}
+
+/** Those places that a socket of this node reaches; null when there are none. */
+function restoreSpare(
+  host: ModuleHost,
+  { places, edits }: SavedSpare,
+  target: RestoredTarget,
+): ProxyTarget | null {
+  const [flow, ...alternatives] = places.flatMap(({ headers, ...saved }) => {
+    const place = restoreFlow(host, saved);
+    return place === null ? [] : [{ ...place, headers }];
+  });
+  if (flow === undefined) return null;
+  const own = new MessageEdits();
+  for (const { start, end, text } of edits) own.replace(start, end, text);
+  return { ...target, flow, headers: flow.headers, alternatives, edits: own };
+}
+
+type RestoredTarget = BranchTarget & { readonly commonHeaders: string };
 
 function saveFlow({ socket, address, port }: Flow): SavedFlow {
   return { socket: sharedName(socket), address, port };
@@ -126,12 +156,15 @@ function resume(
   for (const branch of saved.branches) {
     const flow = restoreFlow(module.host, branch.flow);
     if (flow === null) continue;
-    const { index, requestUri, flags, replyRoute, minor, status } = branch;
+    const { index, requestUri, flags, replyRoute, minor, status, spare } = branch;
     const tag: BranchState = { index, requestUri, flags, replyRoute, lastStatus: status, attributes: null };
+    const { commonHeaders } = saved;
+    const target = { requestUri, flow, tag, minor };
     adoptBranch(now, module.core.table, proxy, {
       saved: branch,
-      target: { requestUri, flow, tag, minor },
-      commonHeaders: saved.commonHeaders,
+      target,
+      spare: spare === null ? null : restoreSpare(module.host, spare, { ...target, commonHeaders }),
+      commonHeaders,
     });
   }
   proxy.conclude(now);

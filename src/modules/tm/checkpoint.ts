@@ -33,6 +33,18 @@ export interface SavedTarget extends SavedBranch {
   readonly flags: number;
   readonly replyRoute: string;
   readonly minor: boolean;
+  /** Where it goes when that place fails; null without one. */
+  readonly spare: SavedSpare | null;
+}
+
+export interface SavedSpare {
+  readonly places: readonly SavedPlace[];
+  /** What the script changed for this branch. */
+  readonly edits: readonly PlainEdit[];
+}
+
+export interface SavedPlace extends SavedFlow {
+  readonly headers: string;
 }
 
 export interface SavedRecordRoute {
@@ -100,7 +112,17 @@ const value: Codec<Value> = {
   },
 };
 
+/** `placesMax` of server location, and a place by another transport for each. */
+const placesMax = 32;
+
 const flow = struct<SavedFlow>({ socket: text, address: text, port: u16 });
+
+const edits = list(struct<PlainEdit>({ start: u32, end: u32, text: latin1 }), editsMax);
+
+const spare = struct<SavedSpare>({
+  places: list(struct<SavedPlace>({ socket: text, address: text, port: u16, headers: latin1 }), placesMax),
+  edits,
+});
 
 const codec = struct<SavedTransaction>({
   request: latin1,
@@ -114,7 +136,7 @@ const codec = struct<SavedTransaction>({
   requestUri: latin1,
   destinationUri: optional(latin1),
   sendSocket: text,
-  edits: list(struct<PlainEdit>({ start: u32, end: u32, text: latin1 }), editsMax),
+  edits,
   attributes: list(struct<SavedAttribute>({ name: latin1, values: list(value, valuesMax) }), attributesMax),
   messageFlags: u32,
   branchFlags: u32,
@@ -147,6 +169,7 @@ const codec = struct<SavedTransaction>({
       flags: u32,
       replyRoute: text,
       minor: boolean,
+      spare: optional(spare),
     }),
     branchesMax,
   ),

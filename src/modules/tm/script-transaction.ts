@@ -163,8 +163,9 @@ export class ScriptTransaction implements ProxyUser {
     return isFailure(reply) ? null : reply;
   }
 
-  onFailover(branch: ProxyBranch): void {
+  onFailover(now: number, branch: ProxyBranch): void {
     this.#module.host.avoid(branch.target.flow);
+    this.#module.backups.change(now, this);
   }
 
   onReply(now: number, reply: UpstreamReply): void {

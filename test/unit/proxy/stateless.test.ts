@@ -1,7 +1,12 @@
 /** Forwarding without a transaction. */
 
 import { describe, expect, it } from 'vitest';
-import { forwardRequestStatelessly, forwardResponseStatelessly, statelessBranch } from '#proxy/stateless.ts';
+import {
+  forwardRequestStatelessly,
+  forwardResponseStatelessly,
+  responseUri,
+  statelessBranch,
+} from '#proxy/stateless.ts';
 import { MessageEdits } from '#sip/edits.ts';
 import { isFailure } from '#util/failure.ts';
 import { answer, callee, caller, message, request } from '../../support/transaction-bench.ts';
@@ -75,12 +80,18 @@ describe('RFC 3261 18.2.2 responses', () => {
     expect(isFailure(next) && next.code).toBe('PROXY_VIA_MISSING');
   });
 
-  it('for a name go nowhere: nobody is asked for addresses here', () => {
+  it.each([
+    ['pc.example.org', 'sip:pc.example.org;transport=udp'],
+    ['pc.example.org:5070', 'sip:pc.example.org:5070;transport=udp'],
+    ['pc.example.org;received=198.51.100.7', 'sip:198.51.100.7:5060;transport=udp'],
+    ['999.1.1.1', 'PROXY_VIA_UNROUTABLE'],
+    ['224.0.1.75', 'PROXY_VIA_UNROUTABLE'],
+  ])('for %s lead to %s (RFC 3263 5)', (sentBy, expected) => {
     const text = answer(sent, 180).text.replace(
       /198\.51\.100\.7:5062;branch=\S+/,
-      'pc.example.org;branch=z9hG4bKx',
+      `${sentBy};branch=z9hG4bKx`,
     );
     const next = forwardResponseStatelessly(message(text));
-    expect(isFailure(next) && next.code).toBe('PROXY_VIA_UNROUTABLE');
+    expect(isFailure(next) ? next.code : responseUri(next)).toBe(expected);
   });
 });
