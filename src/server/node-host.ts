@@ -40,6 +40,7 @@ export interface HostParts {
 /** Bits of a flag word: the sign bit stays free. */
 const flagsMax = 31;
 const defaultSipPort = 5060;
+const noPlaces: readonly Flow[] = [];
 
 /** What decides about the socket that a message leaves by. */
 interface Sending {
@@ -177,7 +178,9 @@ export class NodeHost implements ModuleHost {
     else if (isIp(target.host)) {
       const transport = target.transport ?? socket?.protocol ?? this.#defaultTransport;
       const port = target.port === 0 ? defaultSipPort : target.port;
-      this.#route({ transport, address: target.host, port }, { socket, incoming }, (flow) => done(flow, []));
+      this.#route({ transport, address: target.host, port }, { socket, incoming }, (flow) =>
+        done(flow, noPlaces),
+      );
     } else this.#locate(target, { socket, incoming }, done);
   }
 

@@ -45,23 +45,23 @@ const relay: Declaration = {
   ],
   help:
     'Relays the request statefully to its destinations. -1 failed, -3 no destination, -4 bad destination; the caller ' +
-    'is answered then, unless the flags say no-auto-477 (or 0x02). Other flags are accepted.',
+    'is answered then, unless the flags say no-auto-477 (or 0x02). no-dns-failover (0x04): one address only. Other flags are accepted.',
   call: (module, context, first: string | null, second: string | null) => {
     // OpenSIPS 2.4 puts the destination first and the flags second; a destination has a colon, flags have none.
     const outbound = [second, first].find((text) => text?.includes(':')) ?? null;
     const flags = [first, second].find((text) => text !== null && text !== '' && text !== outbound) ?? '';
     return relayRequest(module, context, {
       outbound: outbound === null ? null : destinationUri(outbound),
-      isSilent: isSilentRelay(flags),
+      isSilent: hasRelayFlag(flags, 'no-auto-477', 2),
+      failsOver: !hasRelayFlag(flags, 'no-dns-failover', 4),
     });
   },
 };
 
 /** Names separated by commas, or the bits of OpenSIPS 2.4. */
-function isSilentRelay(flags: string): boolean {
-  if (flags === '') return false;
-  if (/^(0x)?[0-9a-fA-F]+$/.test(flags)) return (Number.parseInt(flags.replace(/^0x/, ''), 16) & 2) !== 0;
-  return flags.split(',').some((flag) => flag.trim() === 'no-auto-477');
+function hasRelayFlag(flags: string, name: string, bit: number): boolean {
+  if (/^(0x)?[0-9a-fA-F]+$/.test(flags)) return (Number.parseInt(flags.replace(/^0x/, ''), 16) & bit) !== 0;
+  return flags.split(',').some((flag) => flag.trim() === name);
 }
 
 /** `udp:1.2.3.4:5060` or a SIP URI, as a URI. */

@@ -6,6 +6,7 @@
 import type { AdditionalBranch, MessageContext, RecordRoute } from '#module/context.ts';
 import type { BranchState, ScriptTransaction } from '#modules/tm/script-transaction.ts';
 import type { TransactionModule } from '#modules/tm/transaction-module.ts';
+import type { Alternative } from '#proxy/proxy-branch.ts';
 import { forwardRequestStatelessly } from '#proxy/stateless.ts';
 import type { Value } from '#script/value.ts';
 import type { MessageEdits } from '#sip/edits.ts';
@@ -24,21 +25,24 @@ export interface RelayOptions {
   readonly outbound: string | null;
   /** `no-auto-477`: the script answers by itself when nothing could be sent. */
   readonly isSilent: boolean;
+  /** `no-dns-failover` is not said: every address of a name may be tried. */
+  readonly failsOver: boolean;
 }
 
-export const plainRelay: RelayOptions = { outbound: null, isSilent: false };
+export const plainRelay: RelayOptions = { outbound: null, isSilent: false, failsOver: true };
 
 /** Relays the request of `context`. */
 export function relayRequest(
   module: TransactionModule,
   context: MessageContext,
-  { outbound, isSilent }: RelayOptions,
+  { outbound, isSilent, failsOver }: RelayOptions,
 ): number {
   if (outbound !== null) context.destinationUri = outbound;
   if (context.request.method === 'ACK') return relayAck(module, context);
   if (context.request.method === 'CANCEL') return relayCancel(module, context);
   const transaction = module.transaction(context);
   if (transaction === null) return relayResult.failed;
+  transaction.failsOver = failsOver;
   const now = module.host.clock.monotonic();
   const branches = takeBranches(context);
   const refused =
@@ -174,7 +178,7 @@ function resolveBranch(
       if (later) endIfNothingLeft(module, prepared.context, transaction);
       return;
     }
-    if (startBranch(module, transaction, prepared, [flow, ...others])) return;
+    if (startBranch(module, transaction, prepared, { flow, others })) return;
     result = relayResult.failed;
     if (later) endIfNothingLeft(module, prepared.context, transaction);
   };
@@ -191,7 +195,7 @@ function startBranch(
   module: TransactionModule,
   transaction: ScriptTransaction,
   prepared: PreparedBranch,
-  [flow, ...others]: readonly [Flow, ...Flow[]],
+  { flow, others }: { readonly flow: Flow; readonly others: readonly Flow[] },
 ): boolean {
   const { context, branch, state, recordRoute, edits } = prepared;
   const listening = isStream(flow.socket) ? listeningPlace(branch, state.requestUri, flow) : null;
@@ -204,15 +208,15 @@ function startBranch(
   const incoming = context.source.socket;
   const headersFor = (out: LocalSocket): string =>
     recordRouteHeaders({ record: recordRoute, incoming, out, requestUri }) + route;
-  const places = listening === null ? others : [listening, ...others];
+  const named = transaction.failsOver ? others : noPlaces;
+  const places = listening === null ? named : [listening, ...named];
   // What stands in Record-Route depends on the socket that the request leaves by.
-  const alternatives = places.map((place) =>
-    place.socket === flow.socket ? place : { ...place, headers: headersFor(place.socket) },
-  );
+  const headed = (place: Flow): Alternative =>
+    place.socket === flow.socket ? place : { ...place, headers: headersFor(place.socket) };
   const started = transaction.proxy.addBranch(now, {
     requestUri,
     flow,
-    ...(alternatives.length > 0 && { alternatives }),
+    ...(places.length > 0 && { alternatives: places.map(headed) }),
     ...(large !== null && { large }),
     edits,
     headers: headersFor(flow.socket),
@@ -260,6 +264,7 @@ function listeningPlace(branch: AdditionalBranch, contact: string, flow: Flow): 
 }
 
 const defaultSipPort = 5060;
+const noPlaces: readonly Flow[] = [];
 
 /** A branch came to nothing after the script had ended; the others may have failed while its name was looked up. */
 function endIfNothingLeft(

@@ -63,6 +63,8 @@ export class ScriptTransaction implements ProxyUser {
   branchCount = 0;
   /** Destinations whose names are being resolved: no final answer before they are known. */
   resolving = 0;
+  /** Every address of a name may be tried. */
+  failsOver = true;
   ended = false;
   /** Number by which the successor of this node knows it; 0: it is of no concern to others. */
   backupId = 0;

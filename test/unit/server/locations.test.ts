@@ -54,6 +54,12 @@ describe('a target with several places', () => {
     expect(sent.map(readSent).some(({ method, isRequest }) => isRequest && method === 'INVITE')).toBe(false);
   });
 
+  it.each(['no-dns-failover', '0x04'])('is tried at one only with t_relay("%s")', (flag) => {
+    const node = new NodeHarness(`route { t_relay("${flag}"); }`, options);
+    const sent = busy(node, call(node, 'sip:bob@two.test'));
+    expect(sent.map(readSent).some(({ method, isRequest }) => isRequest && method === 'INVITE')).toBe(false);
+  });
+
   it('is tried at the failed one again with disable_dns_blacklist', () => {
     const node = new NodeHarness(`disable_dns_blacklist=yes\n${relay}`, options);
     busy(node, call(node, 'sip:bob@two.test'));
