@@ -81,6 +81,36 @@ describe('connections that keep us waiting', () => {
   });
 });
 
+describe('a client that registered over a connection', () => {
+  const script =
+    'route { if (is_method("REGISTER")) { save("location"); exit; } lookup("location"); t_relay(); }';
+  const register = (contact: string): string =>
+    request('REGISTER', 'sip:example.org', `Contact: <sip:bob@${contact}>`, nothing).text;
+  const invite = (number: number): string =>
+    request('INVITE', 'sip:bob@example.org', nothing).text.replace('z9hG4bKa', `z9hG4bKi${number}`);
+
+  it('is reached over it, whatever its Contact says', () => {
+    const subject = node('', script);
+    subject.connect('10.0.0.9:40001').write(register('192.168.1.5:5060'));
+    expect(names(subject.receive(invite(1)))).toEqual(['100 10.0.0.9:5070', 'INVITE 10.0.0.9:40001']);
+    expect(subject.dialled).toEqual([]);
+  });
+
+  it('is looked for where its Contact says when the connection is gone, unless it is behind a translator', () => {
+    for (const [contact, expected] of [
+      ['10.0.0.9:5062', 'INVITE 10.0.0.9:5062'],
+      ['192.168.1.5:5062', '500 10.0.0.9:5070'],
+    ] as const) {
+      const subject = node('', script);
+      const client = subject.connect('10.0.0.9:40001');
+      client.write(register(contact));
+      client.end();
+      subject.deaf.add(40_001);
+      expect(names(subject.receive(invite(1))), contact).toEqual(['100 10.0.0.9:5070', expected]);
+    }
+  });
+});
+
 describe('the number of connections', () => {
   it('has a limit, and one address never gets more than half of it', () => {
     const subject = node('tcp_max_connections=10\n');
