@@ -120,6 +120,8 @@ export function readConfiguration(
   if (isFailure(cluster)) return cluster;
   const health = readHealth(script.globals);
   if (isFailure(health)) return health;
+  const names = readNames(script.globals);
+  if (isFailure(names)) return names;
   const transaction = parametersOf(script, 'tm');
   return {
     sockets,
@@ -135,7 +137,7 @@ export function readConfiguration(
     },
     cluster,
     tcp: readTcp(script),
-    names: readNames(script.globals),
+    names,
     takesOver: Number(transaction?.takeover ?? 1) !== 0,
   };
 }
@@ -222,7 +224,17 @@ function readTcp(script: LoadedScript): TcpConfiguration {
 const nameTrySecondsDefault = 2;
 const nameTriesDefault = 2;
 
-function readNames(globals: LoadedScript['globals']): NameConfiguration {
+function readNames(globals: LoadedScript['globals']): NameConfiguration | Failure {
+  const servers = String(globals.get('dns_servers') ?? '')
+    .split(/[\s,]+/)
+    .filter((server) => server !== '');
+  const wrong = servers.find((server) => parseIp(server) === null && !isPlace(server));
+  if (wrong !== undefined) {
+    return new Failure(
+      'SERVER_DNS_SERVER_INVALID',
+      `dns_servers: "${wrong}" is neither ADDRESS nor ADDRESS:PORT, such as 192.0.2.53 or [2001:db8::53]:53`,
+    );
+  }
   const number = (name: string, otherwise: number): number => Number(globals.get(name) ?? otherwise);
   // As in OpenSIPS, -1 leaves it to the resolver.
   const positive = (name: string, otherwise: number): number => {
@@ -234,13 +246,17 @@ function readNames(globals: LoadedScript['globals']): NameConfiguration {
     usesNaptr: number('dns_try_naptr', 1) !== 0,
     failsOver: number('disable_dns_failover', 0) === 0,
     avoidsFailed: number('disable_dns_blacklist', 0) === 0,
-    servers: String(globals.get('dns_servers') ?? '')
-      .split(/[\s,]+/)
-      .filter((server) => server !== ''),
+    servers,
     serversMax: positive('dns_servers_no', 0),
     tryMilliseconds: positive('dns_retr_time', nameTrySecondsDefault) * 1000,
     tries: positive('dns_retr_no', nameTriesDefault),
   };
+}
+
+/** An address with a port, IPv6 in brackets. */
+function isPlace(text: string): boolean {
+  const place = parseHostPort(text);
+  return place !== null && place.port !== 0 && parseIp(place.host) !== null;
 }
 
 function localSocket(index: number, definition: SocketDefinition, address: string): LocalSocket {

@@ -77,6 +77,16 @@ describe('a target with several places', () => {
   });
 });
 
+describe('dns_servers', () => {
+  it.each(['192.0.2.53', '192.0.2.53:5353, 2001:db8::53', '[2001:db8::53]:5353'])('takes "%s"', (servers) => {
+    expect(() => new NodeHarness(`dns_servers="${servers}"\n${relay}`)).not.toThrow();
+  });
+
+  it.each(['ns1.example.org', '192.0.2.53:x', '192.0.2.53:0'])('refuses "%s"', (servers) => {
+    expect(() => new NodeHarness(`dns_servers="${servers}"\n${relay}`)).toThrow(/dns_servers/);
+  });
+});
+
 describe('a name that leads nowhere', () => {
   it('is answered 478', () => {
     const node = new NodeHarness(relay, options);
