@@ -60,6 +60,8 @@ export async function applyMigrations(connection: SqlConnection): Promise<string
 async function applyMigration(connection: SqlConnection, migration: Migration): Promise<Failure | null> {
   for (const statement of migration.statements) {
     const outcome = await connection.query(statement);
+    // Another who migrates, or OpenSIPS itself, was here before.
+    if (outcome instanceof Failure && outcome.code === 'DB_COLUMN_EXISTS') continue;
     if (outcome instanceof Failure) {
       return new Failure(outcome.code, `sql/${connection.dialect}/${migration.name}.sql: ${outcome.message}`);
     }

@@ -25,6 +25,7 @@ const refusals: Readonly<Record<string, string>> = {
   ER_DBACCESS_DENIED_ERROR: 'DB_ACCESS_DENIED',
   ER_BAD_DB_ERROR: 'DB_DATABASE_MISSING',
   ER_NO_SUCH_TABLE: 'DB_TABLE_MISSING',
+  ER_DUP_FIELDNAME: 'DB_COLUMN_EXISTS',
   // What is wrong with a row stays wrong: there is no use in trying again.
   ER_DATA_TOO_LONG: 'DB_ROW_REFUSED',
   ER_WARN_DATA_OUT_OF_RANGE: 'DB_ROW_REFUSED',
@@ -43,6 +44,7 @@ const unservingCodes: readonly string[] = [
   'ER_CONNECTION_KILLED',
   // The host is a replica, or was made read-only.
   'ER_OPTION_PREVENTS_STATEMENT',
+  'ER_READ_ONLY_MODE',
 ];
 /** Lost against another transaction, in Galera at its certification: the same statement again is likely to pass. */
 const conflictCodes: readonly string[] = ['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT'];

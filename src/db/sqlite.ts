@@ -80,7 +80,11 @@ export class SqliteConnection implements SqlConnection {
     const cause = (error as Error).message;
     const refused = rowErrors.includes(((error as { errcode?: number }).errcode ?? 0) & 0xff);
     const known = refused ? 'DB_ROW_REFUSED' : 'DB_QUERY_FAILED';
-    const code = cause.startsWith('no such table') ? 'DB_TABLE_MISSING' : known;
+    const code = cause.startsWith('no such table')
+      ? 'DB_TABLE_MISSING'
+      : cause.startsWith('duplicate column name')
+        ? 'DB_COLUMN_EXISTS'
+        : known;
     return new Failure(code, `${this.description}: ${cause}`);
   }
 }

@@ -162,8 +162,37 @@ export interface TableSource {
 /** Provided by the server. Failures: DB_URL_INVALID. */
 export interface TableService {
   open(url: string): TableSource | Failure;
+  /** For tables that are written; absent where nothing is. */
+  readonly records?: RecordService;
 }
 export const tableService = serviceToken<TableService>('tables');
+
+/** A row that is written once and never changed. */
+export interface StoredRecord {
+  /** At most 40 characters; the same for the same event on every node, so that it is written once. */
+  readonly key: string;
+  readonly columns: Readonly<Record<string, string | number | null>>;
+}
+
+/** A table of records, written behind; implemented in `db`. */
+export interface RecordStorage {
+  readonly figures: {
+    readonly waiting: number;
+    readonly written: number;
+    readonly failures: number;
+    readonly refused: number;
+    readonly overflowed: number;
+  };
+  /** False when too many wait: the record is in the log only. */
+  append(record: StoredRecord): boolean;
+  /** Writes what waits, unless a pause after a failure is still on. */
+  pump(): void;
+}
+
+/** Provided by the server. `onDone` hears the keys of records that are written. Failures: DB_URL_INVALID, DB_NAME_INVALID. */
+export interface RecordService {
+  open(url: string, table: string, onDone: (keys: readonly string[]) => void): RecordStorage | Failure;
+}
 
 /** Duties that one node of the cluster has at a time. */
 export interface SharingTagService {

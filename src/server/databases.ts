@@ -5,10 +5,11 @@
 
 import { LocationStore } from '#db/location-store.ts';
 import { openDatabase } from '#db/open.ts';
+import { RecordStore } from '#db/record-store.ts';
 import type { SqlConnection } from '#db/sql-connection.ts';
 import { TableReader } from '#db/table-reader.ts';
 import type { Logger } from '#module/host.ts';
-import type { TableService } from '#module/services.ts';
+import type { RecordService, TableService } from '#module/services.ts';
 import type {
   LocationDatabase,
   LocationStorage,
@@ -34,12 +35,25 @@ export class Databases {
   /** For the module `usrloc`. */
   readonly location: LocationDatabase = { open: (options) => this.#openLocation(options) };
 
+  /** For the module `acc`. */
+  readonly records: RecordService = {
+    open: (url, table, onDone) => {
+      const connection = this.#connection(url);
+      if (isFailure(connection)) return connection;
+      const monotonic = (): number => this.#clock.monotonic();
+      const store = RecordStore.open(table, { connection, monotonic, log: this.#log, onDone });
+      if (!isFailure(store)) this.#stores.push(store);
+      return store;
+    },
+  };
+
   /** For modules that read while a message waits: on connections of their own, so that no bulk write is before them. */
   readonly tables: TableService = {
     open: (url) => {
       const connection = this.#connection(url, 'read');
       return isFailure(connection) ? connection : new TableReader(connection);
     },
+    records: this.records,
   };
 
   #openLocation(options: LocationStorageOptions): LocationStorage | Failure {

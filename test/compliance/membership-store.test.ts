@@ -184,6 +184,8 @@ for (const provider of providers) {
       const rows = must(await connection.query('SELECT table_name, table_version FROM version'));
       const versions = Object.fromEntries(rows.map((row) => [row.table_name, row.table_version]));
       expect(versions).toEqual({
+        acc: 7,
+        missed_calls: 5,
         clusterer: 4,
         dialog: 12,
         location: 1013,

@@ -1,12 +1,20 @@
-/** The module `acc`: one line in the log per call or request. Left out: accounting in databases and by AAA. */
+/** The module `acc`: one line in the log or row of a table per call or request. Left out: AAA and events. */
 
 import {
   defineModule,
   type FunctionDeclaration,
   type ParameterDeclaration,
+  type ParameterValues,
   type RouteKind,
 } from '#module/define.ts';
-import { type AccountingFlags, AccountingModule } from '#modules/acc/accounting.ts';
+import type { ModuleHost } from '#module/host.ts';
+import {
+  type AccountingDatabase,
+  type AccountingFlags,
+  AccountingModule,
+  type RecordKinds,
+} from '#modules/acc/accounting.ts';
+import { AccountingTables } from '#modules/acc/records.ts';
 import { Failure } from '#util/failure.ts';
 
 type Declaration = FunctionDeclaration<AccountingModule>;
@@ -14,16 +22,20 @@ type Declaration = FunctionDeclaration<AccountingModule>;
 const routes: readonly RouteKind[] = ['request', 'failure', 'branch', 'local', 'onreply'];
 
 /** A script that asks for another kind of record must not run without it: calls would be lost. */
-function parseKind(literal: string): string | Failure {
+function parseKinds(literal: string): RecordKinds | Failure {
   const kinds = literal.split('|').map((kind) => kind.trim().toLowerCase());
-  const unknown = kinds.find((kind) => kind !== 'log');
-  if (unknown === undefined) return 'log';
-  return new Failure('ACC_KIND_UNKNOWN', `"${unknown}": only "log" exists`);
+  const unknown = kinds.find((kind) => kind !== 'log' && kind !== 'db');
+  if (unknown !== undefined) {
+    return new Failure('ACC_KIND_UNKNOWN', `"${unknown}": only "log" and "db" exist`);
+  }
+  return { log: kinds.includes('log'), db: kinds.includes('db') };
 }
+
+type RequestedFlags = Omit<AccountingFlags, 'kinds' | 'table'>;
 
 const flagNames = ['cdr', 'missed', 'failed'] as const;
 
-function parseFlags(literal: string): AccountingFlags | Failure {
+function parseFlags(literal: string): RequestedFlags | Failure {
   const names = literal
     .split('|')
     .map((name) => name.trim().toLowerCase())
@@ -39,20 +51,26 @@ function parseFlags(literal: string): AccountingFlags | Failure {
   };
 }
 
-const noFlags: AccountingFlags = { cdr: false, missed: false, failed: false };
+const noFlags: RequestedFlags = { cdr: false, missed: false, failed: false };
+
+/** `404 Not here` → status and reason. */
+function parseComment(comment: string | null): [status: string, reason: string] {
+  const [, status, reason] = /^(\d{3})?\s*(.*)$/s.exec(comment ?? '') ?? [];
+  return [status ?? '', reason ?? ''];
+}
 
 const functions: readonly Declaration[] = [
   {
     name: 'do_accounting',
     routes,
     arguments: [
-      { name: 'kind', kind: 'static', parse: parseKind },
+      { name: 'kind', kind: 'static', parse: parseKinds },
       { name: 'flags', kind: 'static', parse: parseFlags, optional: true },
       { name: 'table', kind: 'string', optional: true },
     ],
     help: 'This request will be accounted: "cdr" once when the call ends, "missed" and "failed" also without success.',
-    call: (module, context, _kind: string, flags: AccountingFlags | null) => {
-      module.start(context, flags ?? noFlags);
+    call: (module, context, kinds: RecordKinds, flags: RequestedFlags | null, table: string | null) => {
+      module.start(context, { ...(flags ?? noFlags), kinds, table: table ?? '' });
       return 1;
     },
   },
@@ -60,7 +78,7 @@ const functions: readonly Declaration[] = [
     name: 'drop_accounting',
     routes,
     arguments: [
-      { name: 'kind', kind: 'static', parse: parseKind, optional: true },
+      { name: 'kind', kind: 'static', parse: parseKinds, optional: true },
       { name: 'flags', kind: 'static', parse: parseFlags, optional: true },
     ],
     help: 'Takes do_accounting back, whatever its flags.',
@@ -72,14 +90,24 @@ const functions: readonly Declaration[] = [
     arguments: [{ name: 'comment', kind: 'string' }],
     help: 'Writes a record now; the comment is "code reason".',
     call: (module, context, comment: string | null) => {
-      const [, status, reason] = /^(\d{3})?\s*(.*)$/s.exec(comment ?? '') ?? [];
-      module.logRequest(context, status ?? '', reason ?? '');
+      module.logRequest(context, ...parseComment(comment));
       return 1;
     },
   },
+  {
+    name: 'acc_db_request',
+    routes,
+    arguments: [
+      { name: 'comment', kind: 'string' },
+      { name: 'table', kind: 'string' },
+    ],
+    help: 'Writes a row to the table now, behind the script; the comment is "code reason". Fails without db_url.',
+    call: (module, context, comment: string | null, table: string | null) =>
+      module.storeRequest(context, ...parseComment(comment), table ?? '') ? 1 : -1,
+  },
 ];
 
-const noDatabase = 'records go to the log only';
+const noAaa = 'there are no AAA servers';
 
 function ignored(
   kind: 'integer' | 'string',
@@ -110,24 +138,29 @@ const parameters: readonly ParameterDeclaration[] = [
   ...ignored('integer', 'records always name the caller as From', ['detect_direction']),
   ...ignored('string', 'the log has no facilities', ['log_facility']),
   ...ignored('string', 'there are no legs', ['leg_fields']),
-  ...ignored('string', noDatabase, [
-    'db_url',
-    'db_table_acc',
-    'db_table_missed_calls',
-    'db_table_avp',
-    'aaa_url',
-    ...columns.map((column) => `acc_${column}_column`),
-  ]),
-  ...ignored('integer', noDatabase, ['service_type']),
+  ...ignored('string', noAaa, ['aaa_url']),
+  ...ignored('string', 'extra fields are no AVPs', ['db_table_avp']),
+  { name: 'db_url', kind: 'string', default: null, help: 'Database of the kind "db".' },
+  { name: 'db_table_acc', kind: 'string', default: 'acc', help: 'Table of calls and requests.' },
+  { name: 'db_table_missed_calls', kind: 'string', default: 'missed_calls', help: 'Table of missed calls.' },
+  ...columns.map(
+    (column): ParameterDeclaration => ({
+      name: `acc_${column}_column`,
+      kind: 'string',
+      default: column,
+      help: `Column for ${column}.`,
+    }),
+  ),
+  ...ignored('integer', noAaa, ['service_type']),
   ...ignored('string', 'the creation time has no AVP', ['acc_created_avp_name']),
 ];
 
-/** `log:tag->name;tag`; parts for other kinds (`db:`…) say nothing to the log. */
-function parseExtraFields(texts: readonly string[]): Map<string, string> {
+/** `log:tag->name;tag`; parts for other kinds are left out. */
+function parseExtraFields(texts: readonly string[], kind: 'log' | 'db'): Map<string, string> {
   const fields = new Map<string, string>();
   for (const text of texts) {
     const colon = text.indexOf(':');
-    if (colon !== -1 && text.slice(0, colon).trim() !== 'log') continue;
+    if (colon !== -1 && text.slice(0, colon).trim() !== kind) continue;
     for (const entry of text.slice(colon + 1).split(';')) {
       const [tag, name] = entry.split('->').map((part) => part.trim());
       if (tag !== undefined && tag !== '') fields.set(name ?? tag, tag);
@@ -136,9 +169,21 @@ function parseExtraFields(texts: readonly string[]): Map<string, string> {
   return fields;
 }
 
+function databaseOf(host: ModuleHost, values: ParameterValues): AccountingDatabase | null {
+  if (values.db_url === null || values.db_url === undefined || values.db_url === '') return null;
+  return {
+    tables: new AccountingTables(host, String(values.db_url)),
+    acc: String(values.db_table_acc),
+    missedCalls: String(values.db_table_missed_calls),
+    columns: Object.fromEntries(columns.map((name) => [name, String(values[`acc_${name}_column`])])),
+    extraFields: parseExtraFields((values.extra_fields ?? []) as readonly string[], 'db'),
+  };
+}
+
 export const acc = defineModule<AccountingModule>({
   name: 'acc',
-  help: 'Accounting in the log.',
+  help: 'Accounting in the log and in a database.',
+  statistics: ['db_waiting', 'db_written', 'db_failures', 'db_refused', 'db_overflowed'],
   parameters,
   functions,
   variables: [
@@ -166,7 +211,8 @@ export const acc = defineModule<AccountingModule>({
             : log.debug.bind(log);
     return new AccountingModule(host, {
       write: (line) => write(line),
-      extraFields: parseExtraFields((values.extra_fields ?? []) as readonly string[]),
+      extraFields: parseExtraFields((values.extra_fields ?? []) as readonly string[], 'log'),
+      database: databaseOf(host, values),
     });
   },
 });

@@ -2,8 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import type { MessageContext } from '#module/context.ts';
-import { dialogService } from '#module/services.ts';
+import { dialogService, type RecordService, type StoredRecord, tableService } from '#module/services.ts';
 import { acc } from '#modules/acc/declaration.ts';
+import { Failure } from '#util/failure.ts';
 import { request, requestContext, ScriptBench, TestHost } from '../../support/module-host.ts';
 
 function finish(bench: { host: TestHost }, context: MessageContext, status: number, toTag = 't9'): void {
@@ -59,7 +60,7 @@ describe('do_accounting', () => {
   });
 
   it('refuses records that it cannot write', () => {
-    expect(() => new ScriptBench(acc).call(requestContext(), 'do_accounting', 'db')).toThrow(/"db"/);
+    expect(() => new ScriptBench(acc).call(requestContext(), 'do_accounting', 'aaa')).toThrow(/"aaa"/);
   });
 });
 
@@ -102,5 +103,94 @@ describe('acc_log_request', () => {
     const bench = new ScriptBench(acc);
     bench.call(requestContext(), 'acc_log_request', '404 Not here');
     expect(bench.host.lines('info')[0]).toMatch(/^ACC: request accounted: .*code=404;reason=Not here$/);
+  });
+});
+
+describe('in a database', () => {
+  function open(): { bench: ScriptBench<unknown>; rows: (StoredRecord & { table: string })[] } {
+    const host = new TestHost();
+    const rows: (StoredRecord & { table: string })[] = [];
+    host.provide(dialogService, { create: () => true, attach: () => true, dialogId: () => 'd1' });
+    const records: RecordService = {
+      open: (_url, table) => ({
+        get figures() {
+          return { waiting: rows.length, written: 0, failures: 0, refused: 0, overflowed: 0 };
+        },
+        append: (record) => rows.push({ ...record, table }) > 0,
+        pump: () => {},
+      }),
+    };
+    host.provide(tableService, { open: () => new Failure('TEST_TABLE_MISSING', 'none'), records });
+    const parameters = {
+      db_url: 'sqlite:///x',
+      extra_fields: ['db:caller->from_user'],
+      acc_callid_column: 'call',
+    };
+    return { bench: new ScriptBench(acc as never, parameters, host), rows };
+  }
+
+  it('a call is one row with its times, under the columns that the script names', () => {
+    const { bench, rows } = open();
+    const call = requestContext();
+    bench.call(call, 'do_accounting', 'db', 'cdr');
+    bench.write(call, 'acc_extra', 'alice', { inner: 'caller' });
+    bench.host.clock.advance(4000);
+    finish(bench, call, 200);
+    bench.host.clock.advance(60_250);
+    finish(bench, requestContext(request('BYE', 'sip:b@example.org', 'To: <sip:b@example.org>;tag=t9')), 200);
+    expect(rows).toEqual([
+      {
+        table: 'acc',
+        key: expect.stringMatching(/^[0-9a-f]{40}$/),
+        columns: {
+          method: 'INVITE',
+          from_tag: 'f1',
+          to_tag: 't9',
+          call: 'call-1',
+          sip_code: '200',
+          sip_reason: 'OK',
+          time: '2027-01-15 08:01:04',
+          created: '2027-01-15 08:00:00',
+          setuptime: 4,
+          duration: 60,
+          ms_duration: 60_250,
+          from_user: 'alice',
+        },
+      },
+    ]);
+    expect(bench.host.lines('info')).toEqual([]);
+    expect(bench.host.statistics.find('acc:db_waiting')).toBe(1);
+  });
+
+  it('missed calls have a table of their own, and the same reply has the same key', () => {
+    const { bench, rows } = open();
+    for (let time = 0; time < 2; time++) {
+      const call = requestContext();
+      bench.call(call, 'do_accounting', 'db', 'missed');
+      finish(bench, call, 486);
+    }
+    expect(rows.map(({ table, columns }) => [table, columns.sip_code])).toEqual([
+      ['missed_calls', '486'],
+      ['missed_calls', '486'],
+    ]);
+    expect(rows[0]!.key).toBe(rows[1]!.key);
+  });
+
+  it('acc_db_request writes each time', () => {
+    const { bench, rows } = open();
+    const call = requestContext();
+    bench.call(call, 'acc_db_request', '404 Not here', 'other');
+    bench.call(call, 'acc_db_request', '404 Not here', 'other');
+    expect(rows.map(({ table }) => table)).toEqual(['other', 'other']);
+    expect(rows[0]!.key).not.toBe(rows[1]!.key);
+  });
+
+  it('without a db_url the record goes to the log, and that is said', () => {
+    const bench = new ScriptBench(acc);
+    const call = requestContext();
+    bench.call(call, 'do_accounting', 'db');
+    finish(bench, call, 200);
+    expect(bench.host.lines('warn')[0]).toContain('db_url');
+    expect(bench.host.lines('info')).toHaveLength(1);
   });
 });
