@@ -1,6 +1,7 @@
 /** `anyvia cluster`: the links of one node, and with `--all` who reaches whom. */
 
 import { type Cell, cellOf, formatTable, isObject } from '#cli/table.ts';
+import { bracketed } from '#util/ip-address.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -109,8 +110,7 @@ function stateOf(peer: Json): string {
 }
 
 function addressOf({ address, port, secure }: Json): string {
-  const host = String(cellOf(address));
-  return `${secure === true ? 'bins' : 'bin'}:${host.includes(':') ? `[${host}]` : host}:${cellOf(port)}`;
+  return `${secure === true ? 'bins' : 'bin'}:${bracketed(String(cellOf(address)))}:${cellOf(port)}`;
 }
 
 /** Two units, the larger first. */

@@ -1,6 +1,6 @@
 /**
- * When the claims of this node go to the peers, or to the home of each: in batches, earlier with any frame that leaves for a peer anyway, and
- * as a snapshot to a peer that has just come up.
+ * When the claims of this node go to the peers, or to the home of each: in batches, earlier with any frame that leaves
+ * for a peer anyway, and as a snapshot to a peer that has just come up.
  */
 
 import { ClaimBatch, type ClaimWords, claimsCodec, wordsPerClaim } from '#cluster/claim-batch.ts';

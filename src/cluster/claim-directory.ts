@@ -1,7 +1,7 @@
 /**
  * Who owns a transaction whose messages carry nothing of ours (design 4.2): each node tells all others what it has
- * begun, or its home alone (claim-homes.ts). Keys are hashed with a key that only the cluster knows. When two nodes claim one key, the lower rendezvous
- * hash wins everywhere, so every node comes to the same answer without asking.
+ * begun, or its home alone (claim-homes.ts). Keys are hashed with a key that only the cluster knows. When two nodes
+ * claim one key, the lower rendezvous hash wins everywhere, so every node comes to the same answer without asking.
  */
 
 import { ClaimBatch, type ClaimWords, claimsOfFrameMax, wordsPerClaim } from '#cluster/claim-batch.ts';

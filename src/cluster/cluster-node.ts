@@ -432,7 +432,7 @@ export class ClusterNode implements TimerTarget {
         this.#links.leave(peer, reason, now);
         this.#peers.update(now);
       },
-      onClaims: (peer, claims, now) => this.#claims.receive(now, claimOwner(peer), claims),
+      onClaims: (peer, claims, now) => this.#claims.receive(now, peer.life, claims),
       onAsk: (peer, question, now) => {
         const body = { id: question.id, holds: this.#user.holds(question.key) };
         this.#outbox.send(now, peer.id, {
@@ -482,10 +482,6 @@ export class ClusterNode implements TimerTarget {
       this.#outbox.send(this.#now, peer.id, frame);
     });
   }
-}
-
-function claimOwner(peer: Peer): ClaimOwner {
-  return { node: peer.id, incarnation: peer.incarnation };
 }
 
 /** Equal on all nodes. Without a secret anybody who reads this can compute it: claims may then be aimed at. */

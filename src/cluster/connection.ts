@@ -23,16 +23,14 @@ import {
   refusals,
   refuseCodec,
 } from '#cluster/hello.ts';
-import type { Link, LinkUser } from '#cluster/link-transport.ts';
+import { type Link, type LinkUser, tlsHandshakeByte } from '#cluster/link-transport.ts';
 import { LinkWriter, type LinkWriterUser } from '#cluster/link-writer.ts';
 import { ByteReader, type Codec, encode } from '#util/codec.ts';
+import { bracketed } from '#util/ip-address.ts';
 import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
 /** From dial or accept to the proof. Two round trips; a peer that needs longer is in no state to take calls. */
 const handshakeMilliseconds = 3000;
-
-/** Begins a TLS record of a ClientHello (RFC 8446 5.1). A frame of ours begins with 0: none is that long. */
-const tlsHandshakeByte = 0x16;
 
 /** One frame as it arrived, read into the same object again and again. */
 export interface IncomingFrame {
@@ -108,8 +106,7 @@ export class Connection implements LinkUser, FrameSink, TimerTarget {
   get remote(): string {
     const link = this.#link;
     if (link === null) return 'nowhere';
-    const host = link.remoteAddress.includes(':') ? `[${link.remoteAddress}]` : link.remoteAddress;
-    return `${host}:${link.remotePort}`;
+    return `${bracketed(link.remoteAddress)}:${link.remotePort}`;
   }
 
   get remoteAddress(): string {

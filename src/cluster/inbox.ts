@@ -97,10 +97,6 @@ function read<Body>(codec: Codec<Body>, peer: Peer, frame: IncomingFrame): Body 
   return null;
 }
 
-function lifeOf(peer: Peer): ClaimOwner {
-  return { node: peer.id, incarnation: peer.incarnation };
-}
-
 function handlersOf(user: InboxUser): Partial<Record<FrameName, Handler>> {
   const on =
     <Body>(codec: Codec<Body>, handle: (peer: Peer, body: Body, now: number) => void): Handler =>
@@ -114,9 +110,9 @@ function handlersOf(user: InboxUser): Partial<Record<FrameName, Handler>> {
     goodbye: on(goodbyeCodec, (peer, body, now) => user.onGoodbye(peer, body.reason, now)),
     claims: on(claimsCodec, (peer, body, now) => user.onClaims(peer, body, now)),
     ask: on(askCodec, (peer, body, now) => user.onAsk(peer, body, now)),
-    answer: on(answerCodec, (peer, body, now) => user.onAnswer(lifeOf(peer), body, now)),
-    lookup: on(lookupCodec, (peer, body, now) => user.onLookup(lifeOf(peer), body, now)),
-    lookupAnswer: on(lookupAnswerCodec, (peer, body, now) => user.onLookupAnswer(lifeOf(peer), body, now)),
+    answer: on(answerCodec, (peer, body, now) => user.onAnswer(peer.life, body, now)),
+    lookup: on(lookupCodec, (peer, body, now) => user.onLookup(peer.life, body, now)),
+    lookupAnswer: on(lookupAnswerCodec, (peer, body, now) => user.onLookupAnswer(peer.life, body, now)),
     claimLost: on(lostClaimCodec, (_peer, body, now) => user.onClaimLost(body, now)),
     forward: on(forwardCodec, (peer, body, now) => {
       peer.counters.forwardsIn[body.kind]++;

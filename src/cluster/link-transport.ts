@@ -41,6 +41,9 @@ export interface LinkPlace {
   readonly secure: boolean;
 }
 
+/** Begins the TLS record of a ClientHello (RFC 8446 5.1). A frame of ours begins with 0: none is that long. */
+export const tlsHandshakeByte = 0x16;
+
 export interface LinkTransport {
   /** Begins to dial; `user.onOpen` or `user.onClose` follows. */
   connect(place: LinkPlace, user: LinkUser): Link;

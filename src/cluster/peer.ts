@@ -1,5 +1,6 @@
 /** One other member of the cluster: its links, the way it is reached by, and what was counted of it. */
 
+import type { ClaimOwner } from '#cluster/claim-directory.ts';
 import type { Connection } from '#cluster/connection.ts';
 import { type ForwardKind, forwardKindNames } from '#cluster/forward.ts';
 import type { Member } from '#cluster/member.ts';
@@ -122,6 +123,11 @@ export class Peer {
 
   get id(): number {
     return this.member.nodeId;
+  }
+
+  /** The peer as it lives now. */
+  get life(): ClaimOwner {
+    return { node: this.id, incarnation: this.incarnation };
   }
 
   get isReached(): boolean {

@@ -9,6 +9,7 @@ import { CheckpointStore } from '#cluster/checkpoint-store.ts';
 import type { ClaimOwner } from '#cluster/claim-directory.ts';
 import { rank } from '#cluster/ownership.ts';
 import { type Checkpoint, decodeTakeover, encodeTakeover } from '#cluster/takeover-message.ts';
+import { dropOldest } from '#util/oldest.ts';
 import type { TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
 /**
@@ -287,7 +288,7 @@ export class Takeover implements TimerTarget {
     if (ids.length === 0) return;
     this.#adopted.set(lifeName(node, incarnation), { origin, ids });
     this.#learnHeir(origin, this.#parts.self.node);
-    if (this.#adopted.size > livesMax) this.#adopted.delete(this.#adopted.keys().next().value!);
+    if (this.#adopted.size > livesMax) dropOldest(this.#adopted);
     for (const peer of this.#parts.livePeers()) this.#send({ kind: 'heir', body: origin }, peer);
     this.#parts.onAdopted(origin, ids.length);
   }
@@ -299,7 +300,7 @@ export class Takeover implements TimerTarget {
 
   #learnHeir({ node, incarnation }: ClaimOwner, heir: number): void {
     this.#heirs.set(lifeName(node, incarnation), heir);
-    if (this.#heirs.size > livesMax) this.#heirs.delete(this.#heirs.keys().next().value!);
+    if (this.#heirs.size > livesMax) dropOldest(this.#heirs);
   }
 
   /** A node that we took for dead is the same as before: it must know what is not its own any more. */

@@ -4,6 +4,7 @@
  */
 
 import { Failure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 
 export interface DatabaseHost {
   /** Name or IP text without brackets. */
@@ -95,5 +96,5 @@ export function describeLocation(location: DatabaseLocation): string {
 }
 
 export function describeHost(host: DatabaseHost): string {
-  return host.host.includes(':') ? `[${host.host}]:${host.port}` : `${host.host}:${host.port}`;
+  return `${bracketed(host.host)}:${host.port}`;
 }

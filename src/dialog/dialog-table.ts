@@ -4,6 +4,7 @@
  */
 
 import { Dialog, type DialogRecord, dialogStates, type ProfileEntry } from '#dialog/dialog.ts';
+import { dropOldest } from '#util/oldest.ts';
 
 /** Some 2 kB each. */
 const dialogsMax = 500_000;
@@ -137,8 +138,6 @@ export class DialogTable {
 
   #bury(id: string, now: number): void {
     this.#tombstones.set(id, now);
-    if (this.#tombstones.size <= tombstonesMax) return;
-    const oldest = this.#tombstones.keys().next();
-    if (!oldest.done) this.#tombstones.delete(oldest.value);
+    if (this.#tombstones.size > tombstonesMax) dropOldest(this.#tombstones);
   }
 }

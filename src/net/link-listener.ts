@@ -6,10 +6,11 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
-import type { Link, LinkUser } from '#cluster/link-transport.ts';
+import { type Link, type LinkUser, tlsHandshakeByte } from '#cluster/link-transport.ts';
 import type { LinkCertificates } from '#net/link-certificates.ts';
 import { type LinkEnvironment, LinkSocket } from '#net/link-socket.ts';
 import { Failure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 
 export interface LinkListenerOptions {
   /** What the log calls the address: `bin`, the cluster's, unless it says otherwise. */
@@ -38,8 +39,6 @@ const connectionsMax = 1024;
 const backlogDefault = 511;
 /** From the connection to the first byte, and from there to the end of the TLS handshake. */
 const firstByteMilliseconds = 3000;
-/** Type of the TLS record that a ClientHello comes in (RFC 8446 5.1). A frame begins with 0. */
-const tlsHandshakeByte = 0x16;
 
 export class LinkListener {
   readonly #server: Server;
@@ -142,10 +141,6 @@ export class LinkListener {
     socket.resume();
     environment.afterEvent();
   }
-}
-
-function bracketed(address: string): string {
-  return address.includes(':') ? `[${address}]` : address;
 }
 
 function problemOf(error: NodeJS.ErrnoException): string {

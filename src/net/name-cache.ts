@@ -5,6 +5,7 @@
 
 import type { NameAnswer, NameKind, NamePort, NameRecords } from '#sip/name-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import { dropOldest } from '#util/oldest.ts';
 
 export interface TimedRecords<Kind extends NameKind> {
   readonly records: NameRecords[Kind];
@@ -164,8 +165,7 @@ export class NameCache implements NamePort {
   #remember(key: string, known: Known): void {
     this.#known.delete(key);
     if (this.#known.size >= answersMax) {
-      const oldest = this.#known.keys().next();
-      if (!oldest.done) this.#known.delete(oldest.value);
+      dropOldest(this.#known);
       this.counters.evicted++;
     }
     this.#known.set(key, known);

@@ -4,6 +4,7 @@
  */
 
 import { createSocket } from 'node:dgram';
+import { dropOldest } from '#util/oldest.ts';
 
 /** Routes change rarely, but they do. */
 const answerMilliseconds = 30_000;
@@ -47,10 +48,7 @@ export class SourceAddresses {
     const waiters = this.#asking.get(address) ?? [];
     this.#asking.delete(address);
     this.#known.delete(address);
-    if (this.#known.size >= destinationsMax) {
-      const oldest = this.#known.keys().next();
-      if (!oldest.done) this.#known.delete(oldest.value);
-    }
+    if (this.#known.size >= destinationsMax) dropOldest(this.#known);
     this.#known.set(address, { local, until: now + answerMilliseconds });
     for (const waiter of waiters) waiter(local);
   }

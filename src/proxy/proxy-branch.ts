@@ -4,10 +4,10 @@
  */
 
 import type { MessageEdits } from '#sip/edits.ts';
-import { bracketed } from '#sip/host-port.ts';
 import type { SipMessage } from '#sip/message.ts';
 import type { ClientTransaction, ClientUser } from '#transaction/client-transaction.ts';
 import type { BranchDescription } from '#transaction/server-transaction.ts';
+import { bracketed } from '#util/ip-address.ts';
 import type { Flow } from '#util/socket-address.ts';
 import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 

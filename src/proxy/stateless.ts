@@ -12,12 +12,11 @@ import {
 } from '#proxy/forwarding.ts';
 import { MessageEdits } from '#sip/edits.ts';
 import { headerNames } from '#sip/header-name.ts';
-import { bracketed } from '#sip/host-port.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { parseVia } from '#sip/via.ts';
 import { Failure } from '#util/failure.ts';
-import { parseIp } from '#util/ip-address.ts';
+import { bracketed, parseIp } from '#util/ip-address.ts';
 import { ShortMac } from '#util/short-mac.ts';
 
 /** Marks branches that belong to no transaction: `z9hG4bK0-<hash>`. */

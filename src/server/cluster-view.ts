@@ -5,6 +5,7 @@ import type { PeerView } from '#cluster/peer.ts';
 import type { ClusterView, SharingTagService } from '#module/services.ts';
 import type { Statistics } from '#module/statistics.ts';
 import { Failure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 
 export interface ClusterViewParts {
   readonly cluster: ClusterNode;
@@ -120,5 +121,5 @@ function openSipsNode(peer: PeerView): Record<string, unknown> {
 }
 
 function urlOf({ address, port, secure }: PeerView): string {
-  return `${secure ? 'bins' : 'bin'}:${address.includes(':') ? `[${address}]` : address}:${port}`;
+  return `${secure ? 'bins' : 'bin'}:${bracketed(address)}:${port}`;
 }

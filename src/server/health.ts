@@ -14,6 +14,7 @@ import { Isolation } from '#server/isolation.ts';
 import { Lateness } from '#server/lateness.ts';
 import { dropsOf, Overflow } from '#server/overflow.ts';
 import { type Failure, isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 
 export const healthLookMilliseconds = 500;
 /** Links come up within this time after a start, or the peers are not there. */
@@ -62,7 +63,7 @@ export class Health {
     const listener = await HealthListener.listen(address, port, () => this.state());
     if (isFailure(listener)) return listener;
     this.#listener = listener;
-    this.#log.info(`health on http://${address.includes(':') ? `[${address}]` : address}:${listener.port}/`);
+    this.#log.info(`health on http://${bracketed(address)}:${listener.port}/`);
     return null;
   }
 

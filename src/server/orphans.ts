@@ -11,6 +11,7 @@ import type { SipMessage } from '#sip/message.ts';
 import { buildRequest, topViaValue } from '#sip/request.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { type Failure, isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 export interface OrphanParts {
@@ -59,10 +60,9 @@ export class Orphans {
 
   /** RFC 3261 17.1.1.3. The Request-URI of the INVITE died with its owner; the callee matches by branch. */
   #acknowledge(response: SipMessage, source: Flow): void {
-    const host = source.address.includes(':') ? `[${source.address}]` : source.address;
     const text = buildRequest({
       method: 'ACK',
-      uri: `sip:${host}:${source.port}`,
+      uri: `sip:${bracketed(source.address)}:${source.port}`,
       via: topViaValue(response),
       from: response.firstValue(headerNames.from),
       to: response.firstValue(headerNames.to),

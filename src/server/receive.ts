@@ -13,7 +13,6 @@ import { withoutOwnMaddr } from '#proxy/preprocessing.ts';
 import type { Orphans } from '#server/orphans.ts';
 import type { Ownership } from '#server/ownership.ts';
 import type { Trace } from '#server/trace.ts';
-import { bracketed } from '#sip/host-port.ts';
 import { isKeepAlive, keepAliveAnswer } from '#sip/keep-alive.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { ParseFailure } from '#sip/parse-failure.ts';
@@ -25,7 +24,8 @@ import type { BranchCodec, OwnerTag } from '#transaction/branch.ts';
 import { replyFlow } from '#transaction/reply-flow.ts';
 import type { TransactionTable } from '#transaction/table.ts';
 import { isFailure } from '#util/failure.ts';
-import { LogLimiter } from '#util/log-limiter.ts';
+import { bracketed } from '#util/ip-address.ts';
+import { keptBack, LogLimiter } from '#util/log-limiter.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 export interface ReceiverParts {
@@ -176,11 +176,6 @@ export class Receiver {
     if (arrival.heldSince === undefined) this.#counters.requests.value++;
     const { table, ownership } = this.#parts;
     if (ownership?.awaitsTakeover(now, request, arrival) === true) return;
-    // This node stood still: a peer may have the transaction now, and must hear the CANCEL. It is repeated.
-    if (request.method === 'CANCEL' && this.#parts.isCatchingUp(now)) {
-      this.#stale.value++;
-      return;
-    }
     const known = table.findServer(request);
     if (known !== null) {
       known.receive(now, request);
@@ -306,9 +301,10 @@ export class Receiver {
   #warn(failure: ParseFailure, source: Flow): void {
     const suppressed = this.#unreadable.pass(this.#parts.monotonic(), source.address);
     if (suppressed === null) return;
-    const again = suppressed === 0 ? '' : `; ${suppressed} more such lines were kept back`;
     const sender = `${bracketed(source.address)}:${source.port}`;
-    this.#parts.log.warn(`a datagram from ${sender} is ${failure.message}${again}`, { code: failure.code });
+    this.#parts.log.warn(`a datagram from ${sender} is ${failure.message}${keptBack(suppressed)}`, {
+      code: failure.code,
+    });
   }
 
   #answer(request: SipMessage, source: Flow, status: number, reason = reasonPhrase(status)): void {

@@ -1,5 +1,7 @@
 /** Names remembered for a while; bounded, the oldest goes first. */
 
+import { dropOldest } from '#util/oldest.ts';
+
 /** How long a place that took no connection is left alone: phones do not learn TCP overnight, but they are restarted. */
 const rememberedMillisecondsDefault = 600_000;
 const namesMax = 10_000;
@@ -15,10 +17,7 @@ export class RecentNames {
 
   add(name: string, now: number): void {
     this.#names.delete(name);
-    if (this.#names.size >= namesMax) {
-      const oldest = this.#names.keys().next();
-      if (!oldest.done) this.#names.delete(oldest.value);
-    }
+    if (this.#names.size >= namesMax) dropOldest(this.#names);
     this.#names.set(name, now);
   }
 

@@ -73,11 +73,6 @@ export class StreamConnection implements LinkUser, FrameUser, TimerTarget, Flow 
     this.#insideSince = isAccepted ? now : never;
   }
 
-  /** True when something was given to it that the other side cannot have. */
-  get hasUnsent(): boolean {
-    return this.#waiting.length > 0;
-  }
-
   write(bytes: Buffer, now: number): void {
     if (this.#isOver) return;
     this.#lastUse = now;

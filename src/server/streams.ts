@@ -9,11 +9,10 @@ import type { Logger } from '#module/host.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
 import { RecentNames } from '#server/recent-names.ts';
 import { StreamConnection, type StreamEnd, type StreamOwner } from '#server/stream-connection.ts';
-import { bracketed } from '#sip/host-port.ts';
 import { parseMessage } from '#sip/message.ts';
 import { isFailure } from '#util/failure.ts';
-import { isIp } from '#util/ip-address.ts';
-import { LogLimiter } from '#util/log-limiter.ts';
+import { bracketed, isIp } from '#util/ip-address.ts';
+import { keptBack, LogLimiter } from '#util/log-limiter.ts';
 import { type Flow, type LocalSocket, socketName } from '#util/socket-address.ts';
 import type { Timer, TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
@@ -240,8 +239,7 @@ export class Streams implements StreamOwner, TimerTarget {
   #warn(address: string, now: number, text: () => string): void {
     const suppressed = this.#warnings.pass(now, address);
     if (suppressed === null) return;
-    const again = suppressed === 0 ? '' : `; ${suppressed} more such lines were kept back`;
-    this.#ports.log.warn(`${text()}${again}`);
+    this.#ports.log.warn(`${text()}${keptBack(suppressed)}`);
   }
 
   /** The periodic look at every connection. */

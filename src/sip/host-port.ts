@@ -37,11 +37,6 @@ function parseReference(text: string): HostPort | null {
   return port < 0 ? null : { host, port };
 }
 
-/** The host as it must stand before a port: IPv6 gets brackets. */
-export function bracketed(host: string): string {
-  return host.includes(':') && host.charCodeAt(0) !== 91 ? `[${host}]` : host;
-}
-
 /** `position` is where a colon stands; 0 when the text ends there, -1 when what follows is no port. */
 function parsePort(text: string, position: number): number {
   if (position >= text.length) return 0;

@@ -56,8 +56,7 @@ export function locateServers(server: ServerName, means: LocationMeans, done: Do
     return;
   }
   const finish: Done = (places) => {
-    if (isFailure(places)) done(places);
-    else if (places.length > 0) done(places);
+    if (isFailure(places) || places.length > 0) done(places);
     // RFC 3263 4.2: without SRV records, the addresses of the name itself; 4.1: over UDP.
     else
       locateAddresses(

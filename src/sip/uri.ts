@@ -1,8 +1,9 @@
 /** SIP, SIPS and tel URIs (RFC 3261 19.1, RFC 3966). */
 
-import { bracketed, parseHostPort } from '#sip/host-port.ts';
+import { parseHostPort } from '#sip/host-port.ts';
 import { findParameter } from '#sip/parameters.ts';
 import { Failure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 
 export class SipUri {
   readonly text: string;

@@ -3,7 +3,6 @@
  * the slot in our own branch. Effects go through the transport; time is an argument.
  */
 
-import { bracketed } from '#sip/host-port.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { buildAck } from '#sip/request.ts';
 import { toBytes } from '#sip/serialize.ts';
@@ -17,6 +16,7 @@ import {
 import { longTimeout, type TransactionSettings } from '#transaction/settings.ts';
 import { assert } from '#util/assert.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 import type { Flow } from '#util/socket-address.ts';
 import type { TimerQueue } from '#util/timer-queue.ts';
 

@@ -21,6 +21,11 @@ export function isIp(text: string): boolean {
   return readIpv4(text, null) || parseIp(text) !== null;
 }
 
+/** The host as it must stand before a port: IPv6 gets brackets. */
+export function bracketed(host: string): string {
+  return host.includes(':') && host.charCodeAt(0) !== 91 ? `[${host}]` : host;
+}
+
 /** `address`, `address/bits` or `address/255.255.0.0`; null when it is none. */
 export function parseNetwork(text: string): IpNetwork | null {
   const slash = text.indexOf('/');

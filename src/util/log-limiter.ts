@@ -3,6 +3,8 @@
  * more than so many lines for all causes together: strangers send from as many addresses as they like.
  */
 
+import { dropOldest } from '#util/oldest.ts';
+
 const quietMilliseconds = 30_000;
 /** Lines in half a minute: more than anybody reads, some tens of megabytes a day at worst. */
 const linesMax = 64;
@@ -33,10 +35,15 @@ export class LogLimiter {
     }
     this.#lines++;
     this.#causes.delete(cause);
-    if (this.#causes.size >= causesMax) this.#causes.delete(this.#causes.keys().next().value!);
+    if (this.#causes.size >= causesMax) dropOldest(this.#causes);
     this.#causes.set(cause, { until: now + quietMilliseconds, suppressed: 0 });
     const suppressed = (known?.suppressed ?? 0) + this.#overflow;
     this.#overflow = 0;
     return suppressed;
   }
+}
+
+/** The end of a line: `suppressed` as {@link LogLimiter.pass} told it; '' for 0. */
+export function keptBack(suppressed: number): string {
+  return suppressed === 0 ? '' : `; ${suppressed} more such lines were kept back`;
 }

@@ -1,5 +1,7 @@
 /** Where a datagram came from or goes to. Plain data; the sockets themselves live in `net`. */
 
+import { bracketed } from '#util/ip-address.ts';
+
 /** A socket this node is bound to. One object per listener, compared by identity. */
 export interface LocalSocket {
   /** Position in the list of listeners, from 0. */
@@ -39,6 +41,5 @@ export function sharedName(socket: LocalSocket): string {
 
 /** `udp:IP:PORT`, IPv6 in brackets: the form that scripts and `$socket_in` use. */
 export function socketName(socket: LocalSocket): string {
-  const host = socket.address.includes(':') ? `[${socket.address}]` : socket.address;
-  return `${socket.protocol}:${host}:${socket.port}`;
+  return `${socket.protocol}:${bracketed(socket.address)}:${socket.port}`;
 }

@@ -1,6 +1,6 @@
 /**
- * What `do_accounting` asked for, per request, and the lines and rows it leads to. A record follows the final response upstream,
- * or, for calls, the BYE: a BYE that another node handles ends the call without a record here.
+ * What `do_accounting` asked for, per request, and the lines and rows it leads to. A record follows the final response
+ * upstream, or, for calls, the BYE: a BYE that another node handles ends the call without a record here.
  */
 
 import type { MessageContext } from '#module/context.ts';
@@ -10,6 +10,7 @@ import { dialogService, type StoredRecord } from '#module/services.ts';
 import { type AccountingTables, type RecordTimes, recordColumns, recordKey } from '#modules/acc/records.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { reasonPhrase } from '#sip/status.ts';
+import { dropOldest } from '#util/oldest.ts';
 
 export interface AccountingFlags {
   readonly cdr: boolean;
@@ -236,10 +237,7 @@ export class AccountingModule {
   #openCall(context: MessageContext, accounting: Accounting, toTag: string): void {
     const id = this.#host.optionalService(dialogService)?.dialogId(context) ?? null;
     if (id === null || this.#openCalls.has(id)) return;
-    if (this.#openCalls.size >= openCallsMax) {
-      const oldest = this.#openCalls.keys().next();
-      if (oldest.done !== true) this.#openCalls.delete(oldest.value);
-    }
+    if (this.#openCalls.size >= openCallsMax) dropOldest(this.#openCalls);
     this.#openCalls.set(id, {
       created: accounting.created,
       answered: this.#host.clock.wall(),

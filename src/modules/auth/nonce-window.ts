@@ -4,6 +4,8 @@
  * A nonce used without nc is used up. Bounded: when full, the oldest entry goes and is counted by its caller.
  */
 
+import { dropOldest } from '#util/oldest.ts';
+
 /** How far behind the highest a count may come. */
 const windowCounts = 32;
 
@@ -67,7 +69,7 @@ export class NonceWindow {
     if (this.#uses.size < this.#usesMax) return;
     this.expire(now);
     if (this.#uses.size < this.#usesMax) return;
-    this.#uses.delete(this.#uses.keys().next().value!);
+    dropOldest(this.#uses);
     this.forgotten++;
   }
 }

@@ -1,6 +1,7 @@
 /** Rows that were asked for lately: a phone that registers and calls asks for the same one again and again. */
 
 import type { TableRow } from '#module/services.ts';
+import { dropOldest } from '#util/oldest.ts';
 
 /** Some 500 bytes each. */
 const rowsMax = 100_000;
@@ -30,7 +31,7 @@ export class SubscriberCache {
   keep(key: string, row: TableRow, now: number): void {
     if (this.#lifetime === 0) return;
     this.#rows.delete(key);
-    if (this.#rows.size >= rowsMax) this.#rows.delete(this.#rows.keys().next().value!);
+    if (this.#rows.size >= rowsMax) dropOldest(this.#rows);
     this.#rows.set(key, { row, until: now + this.#lifetime });
   }
 

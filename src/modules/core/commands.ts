@@ -5,8 +5,8 @@ import { commandDirectory, connectionService, nameService, processView } from '#
 import type { CoreModule } from '#modules/core/core-module.ts';
 import { levelOf } from '#modules/core/log-level.ts';
 import { formatTime } from '#modules/core/time-format.ts';
-import { bracketed } from '#sip/host-port.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 type Declaration = CommandDeclaration<CoreModule>;

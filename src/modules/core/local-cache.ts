@@ -2,6 +2,7 @@
 
 import type { Value } from '#script/value.ts';
 import { detach } from '#sip/serialize.ts';
+import { dropOldest } from '#util/oldest.ts';
 
 /** A script that stores one key per call and never removes it must not eat the machine. */
 const entriesMax = 200_000;
@@ -59,7 +60,6 @@ export class LocalCache {
 
   #makeRoom(now: number): void {
     for (const [key, entry] of this.#entries) if (entry.due <= now) this.#entries.delete(key);
-    const oldest = this.#entries.keys().next().value;
-    if (this.#entries.size >= entriesMax && oldest !== undefined) this.#entries.delete(oldest);
+    if (this.#entries.size >= entriesMax) dropOldest(this.#entries);
   }
 }

@@ -4,11 +4,11 @@ import type { TransformationDeclaration } from '#module/define.ts';
 import { portOf, readUri } from '#modules/core/uri-parts.ts';
 import { orNull } from '#modules/core/variable-declaration.ts';
 import type { Value } from '#script/value.ts';
-import { bracketed } from '#sip/host-port.ts';
 import { type NameAddress, parseNameAddress } from '#sip/name-address.ts';
 import { findParameter, listParameters } from '#sip/parameters.ts';
 import type { SipUri } from '#sip/uri.ts';
 import { parseVia, type Via } from '#sip/via.ts';
+import { bracketed } from '#util/ip-address.ts';
 
 function uri(
   name: string,

@@ -2,12 +2,12 @@
 
 import type { MessageEdits } from '#sip/edits.ts';
 import { headerNames } from '#sip/header-name.ts';
-import { bracketed } from '#sip/host-port.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { parseNameAddress, splitList } from '#sip/name-address.ts';
 import { quotedEnd } from '#sip/parameters.ts';
 import { parseUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 interface ContactPlace {

@@ -3,8 +3,8 @@
  * another node of the anycast address receives it.
  */
 
-import { bracketed } from '#sip/host-port.ts';
 import { buildRequest } from '#sip/request.ts';
+import { bracketed } from '#util/ip-address.ts';
 import type { LocalSocket } from '#util/socket-address.ts';
 
 /** Our own: no transaction has such a branch. */

@@ -6,10 +6,10 @@
 import type { MessageContext } from '#module/context.ts';
 import { defineModule, type FunctionDeclaration } from '#module/define.ts';
 import { headerNames } from '#sip/header-name.ts';
-import { bracketed } from '#sip/host-port.ts';
 import { parseNameAddress } from '#sip/name-address.ts';
 import { parseUri, type SipUri, unescapeUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 import type { Flow } from '#util/socket-address.ts';
 
 type Declaration = FunctionDeclaration<null>;

@@ -15,11 +15,11 @@ import {
   readRegistration,
 } from '#registrar/registration.ts';
 import { acceptanceHeaders, refusalHeaders } from '#registrar/registration-reply.ts';
-import { bracketed } from '#sip/host-port.ts';
 import { detach } from '#sip/serialize.ts';
 import { reasonPhrase } from '#sip/status.ts';
 import { parseUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 import { type Flow, isStream, socketName } from '#util/socket-address.ts';
 
 export interface SaveArguments {

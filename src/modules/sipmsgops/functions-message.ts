@@ -9,6 +9,7 @@ import { validateMessage } from '#modules/sipmsgops/message-validation.ts';
 import { listParameters } from '#sip/parameters.ts';
 import { parseUri, type SipUri } from '#sip/uri.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 
 type Declaration = FunctionDeclaration<ModuleHost>;
 
@@ -83,7 +84,7 @@ function telToSip(context: MessageContext): number {
   const host = isFailure(from) ? '' : from.host;
   if (host === '') return -1;
   const number = uri.user.replace(/[-.()]/g, '');
-  context.requestUri = `sip:${number}${uri.parameters}@${host.includes(':') ? `[${host}]` : host};user=phone`;
+  context.requestUri = `sip:${number}${uri.parameters}@${bracketed(host)};user=phone`;
   return 1;
 }
 

@@ -9,11 +9,11 @@ import type { ModuleHost } from '#module/host.ts';
 import type { LocalOutcome, LocalRequest } from '#module/services.ts';
 import type { TransactionCore } from '#modules/tm/ports.ts';
 import { headerNames } from '#sip/header-name.ts';
-import { bracketed } from '#sip/host-port.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { buildRequest } from '#sip/request.ts';
 import type { ClientUser } from '#transaction/client-transaction.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 import type { Flow, LocalSocket } from '#util/socket-address.ts';
 
 export interface LocalRequestParts {

@@ -10,11 +10,11 @@ import type { Alternative } from '#proxy/proxy-branch.ts';
 import { forwardRequestStatelessly } from '#proxy/stateless.ts';
 import type { Value } from '#script/value.ts';
 import type { MessageEdits } from '#sip/edits.ts';
-import { bracketed } from '#sip/host-port.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { parseUri } from '#sip/uri.ts';
 import { equalUris } from '#sip/uri-equality.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 import { type Flow, isStream, type LocalSocket } from '#util/socket-address.ts';
 
 /** Return codes of OpenSIPS's `t_relay()`. */

@@ -15,6 +15,7 @@ import { headerNames } from '#sip/header-name.ts';
 import { listParameters } from '#sip/parameters.ts';
 import { parseUri, type SipUri, unescapeUri } from '#sip/uri.ts';
 import { isFailure } from '#util/failure.ts';
+import { bracketed } from '#util/ip-address.ts';
 
 type Declaration = FunctionDeclaration<null>;
 
@@ -69,9 +70,8 @@ function telToSip(context: MessageContext): number {
   if (uri === null || isFailure(from)) return -1;
   if (uri.scheme !== 'tel') return 1;
   if (from.host === '') return -1;
-  const host = from.host.includes(':') ? `[${from.host}]` : from.host;
   const number = uri.user.replace(/[-.()]/g, '');
-  context.requestUri = `sip:${number}${uri.parameters}@${host};user=phone`;
+  context.requestUri = `sip:${number}${uri.parameters}@${bracketed(from.host)};user=phone`;
   return 1;
 }
 

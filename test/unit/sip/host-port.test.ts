@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bracketed, parseHostPort } from '#sip/host-port.ts';
+import { parseHostPort } from '#sip/host-port.ts';
 
 describe('parseHostPort', () => {
   it.each([
@@ -36,13 +36,4 @@ describe('parseHostPort', () => {
     '[::1%eth0]',
     '[2001:::db8:::1]',
   ])('"%s" is none', (text) => expect(parseHostPort(text)).toBeNull());
-});
-
-it('bracketed: only IPv6 gets brackets, and only once', () => {
-  expect(['example.com', '192.0.2.1', '::1', '[::1]'].map(bracketed)).toEqual([
-    'example.com',
-    '192.0.2.1',
-    '[::1]',
-    '[::1]',
-  ]);
 });

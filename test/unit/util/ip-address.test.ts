@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatIp, isInNetwork, isIp, parseIp, parseNetwork } from '#util/ip-address.ts';
+import { bracketed, formatIp, isInNetwork, isIp, parseIp, parseNetwork } from '#util/ip-address.ts';
 
 describe('addresses', () => {
   it.each([
@@ -56,4 +56,13 @@ describe('networks', () => {
     expect(parseNetwork('10.0.0.0/255.0.255.0')).toBeNull();
     expect(parseNetwork('ten/8')).toBeNull();
   });
+});
+
+it('bracketed: only IPv6 gets brackets, and only once', () => {
+  expect(['example.com', '192.0.2.1', '::1', '[::1]'].map(bracketed)).toEqual([
+    'example.com',
+    '192.0.2.1',
+    '[::1]',
+    '[::1]',
+  ]);
 });
