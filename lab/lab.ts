@@ -86,6 +86,24 @@ export class Lab {
     return '';
   }
 
+  /** Takes the node's route away, and returns when the router sends it nothing more. */
+  async withdraw(node: number): Promise<void> {
+    await this.routing.withdraw(node);
+    await this.#follow(this.network.nodes.filter((other) => other !== node));
+  }
+
+  /** Brings the route back of a node that runs again, and returns when every node has its share. */
+  async announce(node: number): Promise<void> {
+    await this.waitForMesh();
+    await this.routing.announce(node);
+    await this.#follow(this.network.nodes);
+  }
+
+  async #follow(nodes: readonly number[]): Promise<void> {
+    await this.routing.waitForNextHops(nodes);
+    await this.balancer.update();
+  }
+
   /** Cuts the LAN between two nodes, in both directions; `null` heals all cuts. */
   async cut(pair: readonly [number, number] | null): Promise<void> {
     for (const number of pair ?? this.network.nodes) {

@@ -57,29 +57,16 @@ function between(random: SeededRandom, from: number, to: number): number {
 
 const someNode = ({ lab, random }: Chaos): number => lab.nodes[random.below(lab.nodes.length)]!.number;
 
-async function withdraw(lab: Lab, node: number): Promise<void> {
-  await lab.routing.withdraw(node);
-  await lab.routing.waitForNextHops(lab.network.nodes.filter((other) => other !== node));
-  await lab.balancer.update();
-}
-
-async function announce(lab: Lab, node: number): Promise<void> {
-  await lab.waitForMesh();
-  await lab.routing.announce(node);
-  await lab.routing.waitForNextHops(lab.network.nodes);
-  await lab.balancer.update();
-}
-
 async function killNode(chaos: Chaos): Promise<string> {
   const { lab, random } = chaos;
   const node = someNode(chaos);
   const [beforeRoute, dead] = [between(random, 0, 300), between(random, 500, 8000)];
   lab.node(node).process.signal('SIGKILL');
   await sleep(beforeRoute);
-  await withdraw(lab, node);
+  await lab.withdraw(node);
   await sleep(dead);
   await lab.node(node).start();
-  await announce(lab, node);
+  await lab.announce(node);
   return `node ${node}, ${dead} ms`;
 }
 
@@ -90,10 +77,10 @@ async function freezeNode(chaos: Chaos): Promise<string> {
   lab.node(node).process.signal('SIGSTOP');
   await sleep(Math.min(frozen, healthCheckMilliseconds));
   const goes = frozen > healthCheckMilliseconds;
-  if (goes) await withdraw(lab, node);
+  if (goes) await lab.withdraw(node);
   if (goes) await sleep(frozen - healthCheckMilliseconds);
   lab.node(node).process.signal('SIGCONT');
-  await announce(lab, node);
+  await lab.announce(node);
   return `node ${node}, ${frozen} ms`;
 }
 
@@ -101,11 +88,11 @@ async function restartNode(chaos: Chaos): Promise<string> {
   const { lab } = chaos;
   const node = someNode(chaos);
   const { process } = lab.node(node);
-  await withdraw(lab, node);
+  await lab.withdraw(node);
   process.signal('SIGTERM');
   await process.ended;
   await lab.node(node).start();
-  await announce(lab, node);
+  await lab.announce(node);
   return `node ${node}`;
 }
 
@@ -135,12 +122,12 @@ async function isolateNode(chaos: Chaos): Promise<string> {
   while (performance.now() < end) {
     if (!isWithdrawn && readFileSync(logFile, 'utf8').slice(already).includes('withdrawn: isolated')) {
       isWithdrawn = true;
-      await withdraw(lab, node);
+      await lab.withdraw(node);
     }
     await sleep(50);
   }
   await lab.cut(null);
-  await announce(lab, node);
+  await lab.announce(node);
   return `node ${node}, ${cut} ms${isWithdrawn ? ', it withdrew' : ''}`;
 }
 
@@ -179,10 +166,10 @@ export async function runChaos(lab: Lab, run: ChaosRun): Promise<string[]> {
   const calls = Math.ceil((run.seconds + 200) * run.rate);
   const caller = startCaller(lab.network, { scenario: 'caller-hold', calls, rate: run.rate });
   await sleep(warmUpMilliseconds);
-  const before = await memoryOf(lab);
+  const before = memoryOf(lab);
   const past = await doHarm({ lab, random: new SeededRandom(run.seed) }, run.seconds);
   await sleep(warmUpMilliseconds);
-  const after = await memoryOf(lab);
+  const after = memoryOf(lab);
   // sipp begins no more calls, and ends when those that go on are over.
   caller.process.signal('SIGUSR1');
   await caller.process.ended;
@@ -238,7 +225,7 @@ function judgeCalls(traces: readonly CallTrace[], past: readonly PastFault[]): s
 }
 
 /** Resident memory by node, MB. */
-async function memoryOf(lab: Lab): Promise<Map<number, number>> {
+function memoryOf(lab: Lab): Map<number, number> {
   const sizes = lab.nodes.map((node) => {
     const status = readFileSync(`/proc/${node.process.pid}/status`, 'utf8');
     return [node.number, Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024] as const;

@@ -94,9 +94,7 @@ async function failNode(lab: Lab, fault: Fault, victim: number): Promise<Deaths>
   const downs = watch(new RegExp(`node \\[${victim}\\] is down`, 'i'));
   const adoptions = watch(new RegExp(`node \\[${victim}\\] is gone: \\d+ INVITE`, 'i'));
   await sleep(fault.routeAfter);
-  await lab.routing.withdraw(victim);
-  await lab.routing.waitForNextHops(survivors.map((node) => node.number));
-  await lab.balancer.update();
+  await lab.withdraw(victim);
   const routeGoneAt = Date.now() / 1000;
   const adopted = (await Promise.all(adoptions)).filter((time) => !Number.isNaN(time));
   return {
@@ -110,10 +108,7 @@ async function failNode(lab: Lab, fault: Fault, victim: number): Promise<Deaths>
 
 async function bringBack(lab: Lab, fault: FaultName, victim: number): Promise<void> {
   if (fault === 'kill') await lab.node(victim).start();
-  await lab.waitForMesh();
-  await lab.routing.announce(victim);
-  await lab.routing.waitForNextHops(lab.network.nodes);
-  await lab.balancer.update();
+  await lab.announce(victim);
 }
 
 /** Milliseconds until the log says so; NaN when it does not within 6.5 s. */

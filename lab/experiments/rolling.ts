@@ -42,18 +42,12 @@ export async function runRolling(lab: Lab, rate: number): Promise<string[]> {
 /** Seconds that the drain took. */
 async function restart(lab: Lab, number: number): Promise<string> {
   const node = lab.node(number);
-  const others = lab.network.nodes.filter((other) => other !== number);
-  await lab.routing.withdraw(number);
-  await lab.routing.waitForNextHops(others);
-  await lab.balancer.update();
+  await lab.withdraw(number);
   const begin = performance.now();
   node.process.signal('SIGTERM');
   while (node.process.running && performance.now() - begin < exitMillisecondsMax) await sleep(100);
   const seconds = ((performance.now() - begin) / 1000).toFixed(1);
   await node.start();
-  await lab.waitForMesh();
-  await lab.routing.announce(number);
-  await lab.routing.waitForNextHops(lab.network.nodes);
-  await lab.balancer.update();
+  await lab.announce(number);
   return seconds;
 }

@@ -84,13 +84,11 @@ async function memorySubject(): Promise<Subject> {
   };
 }
 
-async function tcpSubject(certificates: LinkCertificates | null = null): Promise<Subject> {
-  const broken: unknown[] = [];
-  const environment: LinkEnvironment = {
-    monotonic: () => performance.now(),
-    afterEvent: () => undefined,
-    onBroken: (error) => broken.push(error),
-  };
+/** On a free port of loopback. */
+async function listen(
+  environment: LinkEnvironment,
+  certificates: LinkCertificates | null,
+): Promise<{ listener: LinkListener; accepted: Recorder[] }> {
   const accepted: Recorder[] = [];
   const listener = await LinkListener.listen({
     address: '127.0.0.1',
@@ -105,6 +103,17 @@ async function tcpSubject(certificates: LinkCertificates | null = null): Promise
     },
   });
   if (isFailure(listener)) throw new Error(listener.message);
+  return { listener, accepted };
+}
+
+async function tcpSubject(certificates: LinkCertificates | null = null): Promise<Subject> {
+  const broken: unknown[] = [];
+  const environment: LinkEnvironment = {
+    monotonic: () => performance.now(),
+    afterEvent: () => undefined,
+    onBroken: (error) => broken.push(error),
+  };
+  const { listener, accepted } = await listen(environment, certificates);
   const connector = new LinkConnector(environment, { certificates });
   const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 1));
   return {
@@ -275,20 +284,7 @@ describe('the TCP listener', () => {
   it.skipIf(missing !== '')(
     'takes plain links beside those over TLS where it has a certificate, and closes one that says nothing',
     async () => {
-      const accepted: Recorder[] = [];
-      const listener = await LinkListener.listen({
-        address: '127.0.0.1',
-        port: 0,
-        environment,
-        certificates: certificates(),
-        accept: (link) => {
-          const recorder = new Recorder();
-          recorder.link = link;
-          accepted.push(recorder);
-          return recorder;
-        },
-      });
-      if (isFailure(listener)) throw new Error(listener.message);
+      const { listener, accepted } = await listen(environment, certificates());
       const connector = new LinkConnector(environment, { certificates: certificates() });
       const [plain, secure, silent] = [new Recorder(), new Recorder(), new Recorder()];
       plain.link = connector.connect({ address: '127.0.0.1', port: listener.port, secure: false }, plain);

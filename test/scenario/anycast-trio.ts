@@ -8,6 +8,7 @@ import type { SipMessage } from '#sip/message.ts';
 import { addressOf, type SimulatedIdentity, SimulatedNode } from '../simulation/simulated-node.ts';
 import { read, requestText, responseText } from '../simulation/wire.ts';
 import { type Endpoint, World } from '../simulation/world.ts';
+import { memberOf } from './cluster-simulation.ts';
 
 const bin = 5566;
 export const callerAddress = '10.1.0.1:5060';
@@ -87,7 +88,9 @@ export class AnycastTrio {
 
   constructor(options: TrioOptions = {}) {
     this.#options = options;
-    this.members = Array.from({ length: options.nodes ?? 3 }, (_, index) => memberOf(index + 1));
+    this.members = Array.from({ length: options.nodes ?? 3 }, (_, index) =>
+      memberOf(index + 1, { address: addressOf(index + 1), port: bin }),
+    );
     this.world.faults = { lossChance: 0, doubleChance: 0, delay: [0, 0] };
     for (const { nodeId } of this.members) this.start(nodeId);
     this.run(1500);
@@ -241,21 +244,6 @@ const modules = [
   'rr',
   'maxfwd',
 ].concat('dialog');
-
-export function memberOf(nodeId: number): Member {
-  return {
-    clusterId: 1,
-    nodeId,
-    address: addressOf(nodeId),
-    port: bin,
-    enabled: true,
-    priority: 50,
-    description: '',
-    pingRetries: 3,
-    secure: false,
-    sipAddress: '',
-  };
-}
 
 // ── what the caller writes ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,6 +4,7 @@
  */
 
 import type { Member } from '#cluster/member.ts';
+import { memberOf } from '../scenario/cluster-simulation.ts';
 import { Call, type CallPlan, type Side } from './call.ts';
 import { Phone, type Served } from './phone.ts';
 import { addressOf, SimulatedNode } from './simulated-node.ts';
@@ -61,7 +62,9 @@ export class Storm {
     this.#options = options;
     this.world = new World(options.seed, options.isTold);
     this.troubles = new Troubles(Array.from({ length: options.nodes }, (_, index) => index + 1));
-    this.#members = Array.from({ length: options.nodes }, (_, index) => memberOf(index + 1));
+    this.#members = Array.from({ length: options.nodes }, (_, index) =>
+      memberOf(index + 1, { address: addressOf(index + 1), port: bin }),
+    );
     for (const member of this.#members) this.#startNode(member.nodeId);
     this.world.run(1500);
     this.#chooseDatagramFaults();
@@ -243,22 +246,6 @@ export class Storm {
       if (node.isDead || node.isStopped) node.withdraw();
     });
   }
-}
-
-function memberOf(nodeId: number): Member {
-  const address = addressOf(nodeId);
-  return {
-    clusterId: 1,
-    nodeId,
-    address,
-    port: bin,
-    enabled: true,
-    priority: 50,
-    description: '',
-    pingRetries: 3,
-    secure: false,
-    sipAddress: '',
-  };
 }
 
 /** A phone that takes no call. */
