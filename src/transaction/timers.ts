@@ -16,6 +16,10 @@ const kinds = Object.fromEntries(names.map((name, kind) => [name, kind])) as Rea
   Record<TimerName, number>
 >;
 
+function isRepeating(name: TimerName): boolean {
+  return name === 'A' || name === 'E' || name === 'G';
+}
+
 export class TransactionTimers implements TimerTarget {
   readonly #table: TransactionTable;
   readonly #transaction: TimedTransaction;
@@ -45,13 +49,27 @@ export class TransactionTimers implements TimerTarget {
   }
 
   start(now: number, timers: readonly TimerName[], state: ClientState | ServerState): void {
+    for (const name of timers) if (!isRepeating(name)) this.#begin(now, this.#duration(name, state), name);
+    // RFC 3261 17.1.1.2, 17.1.2.2, 17.2.1: Timers A, E and G repeat messages over unreliable transports only.
+    if (this.#isReliable) return;
     for (const name of timers) {
-      // RFC 3261 17.1.1.2, 17.1.2.2, 17.2.1: Timers A, E and G repeat messages over unreliable transports only.
-      if (this.#isReliable && (name === 'A' || name === 'E' || name === 'G')) continue;
-      const timer = this.#table.timers.start(now, this.#duration(name, state), this, kinds[name]);
-      if (this.#first === null) this.#first = timer;
-      else this.#second = timer;
+      if (!isRepeating(name)) continue;
+      const duration = this.#duration(name, state);
+      // Nothing is repeated at the moment of giving up.
+      if (!this.#isOverBy(now + duration)) this.#begin(now, duration, name);
     }
+  }
+
+  #begin(now: number, duration: number, name: TimerName): void {
+    const timer = this.#table.timers.start(now, duration, this, kinds[name]);
+    if (this.#first === null) this.#first = timer;
+    else this.#second = timer;
+  }
+
+  /** Is Timer B, F or H due by then? */
+  #isOverBy(time: number): boolean {
+    const last = this.#first ?? this.#second;
+    return last !== null && last.due <= time;
   }
 
   /** Stops what runs, but for the timers named. */
