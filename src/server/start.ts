@@ -376,6 +376,11 @@ class Server {
   }
 
   #complainOfTls(address: string, problem: string): void {
+    // Nobody was refused: two nodes that dial each other at once keep one of the links, and drop the other.
+    if (problem === 'ECONNRESET') {
+      this.#log.debug(`a link from ${address} ended in its TLS handshake (${problem})`);
+      return;
+    }
     if (this.#tlsComplaints.pass(systemClock.monotonic(), address) === null) return;
     this.#log.error(`refused a link from ${address}: the TLS handshake failed (${problem})`);
   }
