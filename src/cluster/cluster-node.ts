@@ -316,12 +316,13 @@ export class ClusterNode implements TimerTarget {
   /** `isPatient`: it may wait for company as long as claims may. */
   broadcast(channel: number, body: Uint8Array, isPatient = false): void {
     for (const node of this.#peers.live) this.send(node, channel, body, isPatient);
-    if (isPatient) this.#delivery.wait(this.#now, false);
   }
 
+  /** `isPatient`: as in {@link broadcast}. */
   send(node: number, channel: number, body: Uint8Array, isPatient = false): boolean {
     const message: ChannelMessage = { channel, body };
     if (channelCodec.size(message) > frameBytesMax - 64) return false;
+    if (isPatient) this.#delivery.wait(this.#now, false);
     return this.#outbox.send(this.#now, node, {
       type: frameTypes.channel,
       codec: channelCodec,

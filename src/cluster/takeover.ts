@@ -37,7 +37,8 @@ export interface TakeoverParts {
   readonly timers: TimerQueue;
   readonly self: ClaimOwner;
   livePeers(): readonly number[];
-  send(node: number, body: Uint8Array): boolean;
+  /** `isPatient`: leaves with the next frame to that node, and within the time that claims may wait. */
+  send(node: number, body: Uint8Array, isPatient?: boolean): boolean;
   lifeOf(now: number, node: number, incarnation: number): Life;
   /** How long changes wait for company, ms: work that is over by then is never sent. */
   readonly batchMilliseconds: number;
@@ -74,7 +75,6 @@ export class Takeover implements TimerTarget {
   readonly #changed = new Set<number>();
   /** Of what the successor has been told; what it never heard of need not be taken back. */
   readonly #told = new Set<number>();
-  #ended: number[] = [];
   #successor = 0;
   #isWaiting = false;
   #isWatching = false;
@@ -105,11 +105,13 @@ export class Takeover implements TimerTarget {
     this.#wait(now);
   }
 
-  end(now: number, id: number): void {
+  end(id: number): void {
     this.#changed.delete(id);
     if (!this.#told.delete(id)) return;
-    this.#ended.push(id);
-    this.#wait(now);
+    // With the news of the dialog, which leaves at once: else a node that dies right after it answered a call would
+    // leave a copy behind, of which a successor lets the caller hear it ring again.
+    this.counters.ended++;
+    this.#send({ kind: 'ended', body: [id] }, this.#successor, true);
   }
 
   #wait(now: number): void {
@@ -130,17 +132,16 @@ export class Takeover implements TimerTarget {
 
   #flush(): void {
     const { user } = this.#parts;
+    const ended: number[] = [];
     for (const id of this.#changed) {
       const checkpoint = user.write(id);
       if (checkpoint !== null) this.#tell({ id, ...checkpoint });
-      else if (this.#told.delete(id)) this.#ended.push(id);
+      else if (this.#told.delete(id)) ended.push(id);
     }
     this.#changed.clear();
-    for (let from = 0; from < this.#ended.length; from += idsMax) {
-      this.counters.ended += Math.min(idsMax, this.#ended.length - from);
-      this.#send({ kind: 'ended', body: this.#ended.slice(from, from + idsMax) });
-    }
-    this.#ended = [];
+    this.counters.ended += ended.length;
+    for (let from = 0; from < ended.length; from += idsMax)
+      this.#send({ kind: 'ended', body: ended.slice(from, from + idsMax) });
   }
 
   #tell(checkpoint: Checkpoint): void {
@@ -149,8 +150,8 @@ export class Takeover implements TimerTarget {
     this.counters.sent++;
   }
 
-  #send(message: Parameters<typeof encodeTakeover>[0], node = this.#successor): boolean {
-    if (node !== 0 && this.#parts.send(node, encodeTakeover(message))) return true;
+  #send(message: Parameters<typeof encodeTakeover>[0], node = this.#successor, isPatient = false): boolean {
+    if (node !== 0 && this.#parts.send(node, encodeTakeover(message), isPatient)) return true;
     this.counters.dropped++;
     return false;
   }
@@ -163,7 +164,6 @@ export class Takeover implements TimerTarget {
     const former = this.#successor;
     this.#successor = best;
     this.#told.clear();
-    this.#ended = [];
     this.#giveAll(now);
     for (const node of livePeers()) this.#introduce(node);
     if (former !== 0 && livePeers().includes(former)) this.#send({ kind: 'forget', body: null }, former);

@@ -317,7 +317,7 @@ export class AnyviaNode {
     // The one who had it, and was taken for dead, lets go of it by itself.
     if (transaction === null || transaction.isAdopted) return;
     const withdraw = (at: number): void => {
-      this.#transactions!.backups.disown(at, transaction);
+      this.#transactions!.backups.disown(transaction);
       transaction.proxy.withdraw(at);
     };
     if (now - server!.created < simultaneousMilliseconds) {

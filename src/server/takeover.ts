@@ -25,7 +25,7 @@ export function makeTakeover(parts: TakeoverMakings): Takeover {
     timers: parts.timers,
     self: parts.self,
     livePeers: () => cluster.livePeers(),
-    send: (node, body) => cluster.send(node, clusterChannels.takeover, body),
+    send: (node, body, isPatient) => cluster.send(node, clusterChannels.takeover, body, isPatient),
     lifeOf: (now, node, incarnation) => cluster.lifeOf(now, node, incarnation),
     batchMilliseconds: parts.batchMilliseconds,
     user: userOf(parts),

@@ -37,18 +37,18 @@ export class Backups {
     backup.change(now, transaction.backupId);
   }
 
-  end(now: number, transaction: ScriptTransaction): void {
+  end(transaction: ScriptTransaction): void {
     if (transaction.isAdopted) this.#forget(transaction);
     if (transaction.backupId === 0) return;
     this.#byId.delete(transaction.backupId);
-    this.#module.core.backup?.end(now, transaction.backupId);
+    this.#module.core.backup?.end(transaction.backupId);
     transaction.backupId = 0;
   }
 
   /** A peer has the same request, and keeps it: nobody shall go on with ours. */
-  disown(now: number, transaction: ScriptTransaction): void {
+  disown(transaction: ScriptTransaction): void {
     transaction.isDisowned = true;
-    this.end(now, transaction);
+    this.end(transaction);
   }
 
   #forget(transaction: ScriptTransaction): void {
@@ -98,7 +98,7 @@ export class Backups {
   drop(now: number, life: string, id: number): void {
     const transaction = this.#adopted.get(life)?.get(id);
     if (transaction === undefined || transaction.ended) return;
-    this.end(now, transaction);
+    this.end(transaction);
     this.#abandon(now, transaction);
   }
 

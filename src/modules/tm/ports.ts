@@ -15,7 +15,7 @@ export interface TransactionBackup {
   /** The transaction began, or another branch, an answer or a CANCEL changed what comes next. */
   change(now: number, id: number): void;
   /** There is nothing left to go on with. */
-  end(now: number, id: number): void;
+  end(id: number): void;
 }
 
 export interface TransactionCore {

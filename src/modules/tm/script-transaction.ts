@@ -175,7 +175,7 @@ export class ScriptTransaction implements ProxyUser {
     const { backups } = this.#module;
     if (reply.status >= 300) backups.change(now, this);
     // A 2xx that comes again goes on without state (RFC 3261 16.7 step 10).
-    else if (reply.status >= 200) backups.end(now, this);
+    else if (reply.status >= 200) backups.end(this);
     this.#module.countReply(reply.status, reply.response !== null);
     for (const hook of this.#module.host.hooks.beforeReplySent)
       hook({ context: this.context, ...reply }, now);
@@ -197,7 +197,7 @@ export class ScriptTransaction implements ProxyUser {
 
   onEnd(now: number): void {
     this.ended = true;
-    this.#module.backups.end(now, this);
+    this.#module.backups.end(this);
     this.#module.forget(this);
     for (const hook of this.#module.host.hooks.onTransactionEnd) hook(this.context, now);
   }

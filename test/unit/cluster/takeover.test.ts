@@ -113,14 +113,27 @@ describe('takeover', () => {
     expect(trio.at(1).successor).toBe(successor);
     trio.begin(1, 1, 'call');
     trio.begin(1, 2, 'short call');
-    trio.at(1).end(trio.now, 2);
+    trio.at(1).end(2);
     trio.pass(5);
     expect(trio.at(successor).held).toBe(1);
     expect(trio.at(successor).holds('key call')).toBe(true);
     expect(trio.at(1).counters.sent).toBe(1);
-    trio.at(1).end(trio.now, 1);
+    trio.at(1).end(1);
     trio.pass(5);
     expect(trio.at(successor).held).toBe(0);
+  });
+
+  it('takes back at once: a node that dies right after leaves nothing to adopt', () => {
+    const trio = new Trio();
+    const { successor } = trio.at(1);
+    trio.begin(1, 1, 'call');
+    trio.pass(5);
+    trio.at(1).end(1);
+    expect(trio.at(successor).held).toBe(0);
+    trio.fate = 'over';
+    trio.kill(1);
+    trio.pass(1000);
+    expect(trio.adopted).toEqual([]);
   });
 
   it('adopts when the life is over, not while that is unsure; everybody knows who did', () => {
