@@ -3,10 +3,13 @@
  * or sent each one (by its MAC) beside the node that owns the transaction (by the owner tag in the Via branch).
  */
 
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatTable } from '#cli/table.ts';
+import { detach } from '#sip/serialize.ts';
 import { calleeAddress, callerAddress, type LabNetwork, nodeMac } from './network.ts';
-import { type LabProcess, run } from './process.ts';
+import type { LabProcess } from './process.ts';
 
 export interface Packet {
   /** Since the capture began. */
@@ -28,6 +31,8 @@ export interface Packet {
 const startMilliseconds = 1500;
 /** dumpcap hands over what it has read in blocks of this age. */
 const flushMilliseconds = 700;
+/** Start line and the headers that are read stand in these first bytes of every message in the lab. */
+const packetBytesMax = 800;
 
 export class Capture {
   readonly #network: LabNetwork;
@@ -43,7 +48,7 @@ export class Capture {
   /** `device`: a port of the router; lan0 sees all nodes, `caller` and `callee` one user each. */
   static async start(network: LabNetwork, device: 'lan0' | 'caller' | 'callee'): Promise<Capture> {
     const file = network.file(`${device}-${Math.round(performance.now())}.pcap`);
-    const what = ['-i', device, '-f', 'udp port 5060', '-B', '64', '-w', file];
+    const what = ['-i', device, '-f', 'udp port 5060', '-s', String(packetBytesMax), '-B', '64', '-w', file];
     const process = network.start('router', `capture-${device}`, ['dumpcap', '-q', ...what]);
     await sleep(startMilliseconds);
     return new Capture(network, file, process);
@@ -62,18 +67,14 @@ export class Capture {
       'udp.payload',
     ];
     const names = fields.flatMap((field) => ['-e', field]);
-    const text = await run('tshark', [
-      '-n',
-      '-r',
-      this.#file,
-      '--disable-protocol',
-      'sip',
-      '-T',
-      'fields',
-      ...names,
-    ]);
-    const lines = text.split('\n').filter((line) => line !== '');
-    return lines.map((line) => readPacket(line.split('\t'), this.#network.nodes));
+    const parameters = ['-n', '-r', this.#file, '--disable-protocol', 'sip', '-T', 'fields', ...names];
+    // A line at a time: the whole text of a long load is more than a string can hold.
+    const tshark = spawn('tshark', parameters, { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+    const packets: Packet[] = [];
+    for await (const line of createInterface({ input: tshark.stdout })) {
+      if (line !== '') packets.push(readPacket(line.split('\t'), this.#network.nodes));
+    }
+    return packets;
   }
 }
 
@@ -89,10 +90,10 @@ function readPacket(fields: readonly string[], nodes: readonly number[]): Packet
     to: nodeTo > 0 ? `node${nodeTo}` : hostName(addressTo!),
     node: nodeTo || nodeFrom,
     towardsNode: nodeTo > 0,
-    startLine: text.slice(0, text.indexOf('\r\n')),
-    callId: headerValue(text, 'Call-ID'),
-    cseq: headerValue(text, 'CSeq'),
-    branch: /branch=([^;\s,]+)/i.exec(headerValue(text, 'Via'))?.[1] ?? '',
+    startLine: detach(text.slice(0, text.indexOf('\r\n'))),
+    callId: detach(headerValue(text, 'Call-ID')),
+    cseq: detach(headerValue(text, 'CSeq')),
+    branch: detach(/branch=([^;\s,]+)/i.exec(headerValue(text, 'Via'))?.[1] ?? ''),
   };
 }
 
