@@ -92,6 +92,14 @@ export class Lab {
     await this.#follow(this.network.nodes.filter((other) => other !== node));
   }
 
+  /** Withdraws the node when its log, from `mark` on, asks for it within this time; false when it does not. */
+  async withdrawIfAsked(node: number, mark: number, millisecondsMax: number): Promise<boolean> {
+    const time = await this.node(node).untilLogged(/withdrawn: /, mark, millisecondsMax);
+    if (Number.isNaN(time)) return false;
+    await this.withdraw(node);
+    return true;
+  }
+
   /** Brings the route back of a node that runs again, and returns when every node has its share. */
   async announce(node: number): Promise<void> {
     await this.waitForMesh();

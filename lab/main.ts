@@ -8,7 +8,7 @@ import { type BalanceMode, balanceModes } from './balancer.ts';
 import { runBadInput } from './experiments/bad-input.ts';
 import { type CallLoad, runCalls } from './experiments/calls.ts';
 import { runChaos } from './experiments/chaos.ts';
-import { runKill } from './experiments/kill.ts';
+import { type FaultName, faultTitles, runFault } from './experiments/fault.ts';
 import { runLinkCut } from './experiments/link-cut.ts';
 import { runLoss } from './experiments/loss.ts';
 import { showPackets } from './experiments/packets.ts';
@@ -131,14 +131,15 @@ labCommand(
     await experiment(readLabOptions(options), (lab) => runRepliesDropped(lab, load));
   });
 
-for (const fault of ['kill', 'stop'] as const) {
-  const what = fault === 'kill' ? 'kill -9' : 'SIGSTOP for some seconds';
-  labCommand(fault, `${what} of one node after the other under load, calls ringing and up`)
+for (const [fault, title] of Object.entries(faultTitles) as [FaultName, string][]) {
+  labCommand(fault, `${title}, under load, calls ringing and up; one node after the other`)
     .option('--rate <number>', 'calls per second', Number, 50)
     .option('--repetitions <number>', 'how often', Number, 1)
+    .option('--loss <percent>', 'of all datagrams between users and nodes', Number, 0)
     .action(async (options) => {
-      const { rate, repetitions } = options as { rate: number; repetitions: number };
-      await experiment(readLabOptions(options), (lab) => runKill(lab, { fault, rate, repetitions }));
+      const { rate, repetitions, loss } = options as { rate: number; repetitions: number; loss: number };
+      const run = { fault, rate, repetitions, lossPercent: loss };
+      await experiment(readLabOptions(options), (lab) => runFault(lab, run));
     });
 }
 

@@ -116,6 +116,20 @@ export class LabNode {
     return listening !== '';
   }
 
+  logLength(): number {
+    return readFileSync(this.logFile, 'utf8').length;
+  }
+
+  /** Milliseconds until the log says so behind `mark` (a length); NaN when it does not in this time. */
+  async untilLogged(pattern: RegExp, mark: number, millisecondsMax: number): Promise<number> {
+    const begin = performance.now();
+    while (performance.now() - begin < millisecondsMax) {
+      if (pattern.test(readFileSync(this.logFile, 'utf8').slice(mark))) return performance.now() - begin;
+      await sleep(10);
+    }
+    return Number.NaN;
+  }
+
   /** One look through the control socket, as an operator takes it. */
   look(parameters: readonly string[]): Promise<Outcome> {
     const [node, main] = anyviaCommand;

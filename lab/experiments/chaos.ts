@@ -113,19 +113,12 @@ async function cutLink(chaos: Chaos): Promise<string> {
 async function isolateNode(chaos: Chaos): Promise<string> {
   const { lab, random } = chaos;
   const node = someNode(chaos);
-  const { logFile } = lab.node(node);
-  const already = readFileSync(logFile, 'utf8').length;
+  const mark = lab.node(node).logLength();
   const cut = between(random, 500, 12_000);
   const end = performance.now() + cut;
   await lab.isolate(node);
-  let isWithdrawn = false;
-  while (performance.now() < end) {
-    if (!isWithdrawn && readFileSync(logFile, 'utf8').slice(already).includes('withdrawn: isolated')) {
-      isWithdrawn = true;
-      await lab.withdraw(node);
-    }
-    await sleep(50);
-  }
+  const isWithdrawn = await lab.withdrawIfAsked(node, mark, cut);
+  await sleep(Math.max(0, end - performance.now()));
   await lab.cut(null);
   await lab.announce(node);
   return `node ${node}, ${cut} ms${isWithdrawn ? ', it withdrew' : ''}`;

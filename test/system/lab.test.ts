@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCalls } from '../../lab/experiments/calls.ts';
-import { runKill } from '../../lab/experiments/kill.ts';
+import { runFault } from '../../lab/experiments/fault.ts';
 import { showPackets } from '../../lab/experiments/packets.ts';
 import { runRepliesDropped } from '../../lab/experiments/replies-dropped.ts';
 import { callKinds, plainCall } from '../../lab/kinds.ts';
@@ -72,7 +72,7 @@ describe.skipIf(obstacles !== '')('three nodes behind a router that balances per
   it(
     'lose no call when one of them is killed and its route is gone',
     async () => {
-      expect(await runKill(lab, { fault: 'kill', rate: 20, repetitions: 1 })).toEqual([]);
+      expect(await runFault(lab, { fault: 'kill', rate: 20, repetitions: 1, lossPercent: 0 })).toEqual([]);
     },
     experimentMilliseconds,
   );
