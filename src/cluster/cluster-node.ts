@@ -271,10 +271,22 @@ export class ClusterNode implements TimerTarget {
 
   /** Is there a member whose link was lost so lately that it may be alive? */
   isAnyoneUnsure(now: number): boolean {
-    return this.#peers.all.some(
-      (peer) =>
-        peer.member.enabled && !peer.isReached && (now < peer.relayFrom || this.#peers.isUnseen(peer, now)),
-    );
+    return this.#peers.isAnyoneUnsure(now);
+  }
+
+  /** Live peers that were heard lately: a cut link is silent for a while before it is given up. */
+  heardPeers(now: number): readonly number[] {
+    return this.#peers.live.filter((node) => this.#peers.isHeard(node, now, this.#silence));
+  }
+
+  /** This node hears fewer than half of those who should be there: others may be going on with its work. */
+  isCutOff(now: number): boolean {
+    return this.#peers.isCutOff(now, this.#silence);
+  }
+
+  /** One heartbeat is missing, and half the time of another: ms. */
+  get #silence(): number {
+    return 1.5 * this.#settings.heartbeat;
   }
 
   /** Whether that life of the node goes on, as far as anybody can know now. This node's own former lives are over. */
@@ -304,13 +316,7 @@ export class ClusterNode implements TimerTarget {
    */
   electorate(now: number, milliseconds: number): Electorate {
     if (this.#isOut) return { voters: [], reached: [] };
-    const members = this.#peers.all.filter(({ member }) => member.enabled);
-    const isDead = (peer: Peer): boolean => !peer.isReached && now - peer.refusedAt < proofMilliseconds;
-    const isAlone = members.every(isDead);
-    const present = members.filter(
-      (peer) => !isDead(peer) || (!isAlone && now - peer.refusedSince < milliseconds),
-    );
-    return { voters: [this.nodeId, ...present.map((peer) => peer.id)], reached: this.#peers.live };
+    return { voters: [this.nodeId, ...this.#peers.voters(now, milliseconds)], reached: this.#peers.live };
   }
 
   /** `isPatient`: it may wait for company as long as claims may. */

@@ -12,6 +12,7 @@ import type { Connection } from '#cluster/connection.ts';
 import type { Member } from '#cluster/member.ts';
 import { Peer } from '#cluster/peer.ts';
 import type { ClusterLog } from '#cluster/ports.ts';
+import { proofMilliseconds } from '#cluster/sharing-tags.ts';
 
 export interface PeerTableUser {
   onReached(peer: Peer, now: number): void;
@@ -105,6 +106,45 @@ export class PeerTable {
   /** Is it to be expected that the node lives, although it is not reached? */
   isUnseen(peer: Peer, now: number): boolean {
     return peer.verdict === 'unseen' && now - peer.verdictAt < unseenMilliseconds;
+  }
+
+  /**
+   * Does this node hear fewer than half of those who should be there, itself counted? Then it has been cut off, as far
+   * as anybody can know: `silence` ms after the last frame, before its links are given up, and until they are taken for
+   * dead.
+   */
+  isCutOff(now: number, silence: number): boolean {
+    let missing = 0;
+    let here = 1;
+    for (const peer of this.#ordered) {
+      if (!peer.isExpected) continue;
+      if (this.isHeard(peer.id, now, silence)) here++;
+      else if (!peer.isRefusing && (peer.verdict === 'open' || this.isUnseen(peer, now))) missing++;
+    }
+    return here < missing;
+  }
+
+  /** Has it sent anything in the last `silence` ms? Of those that are reached through others, the others know. */
+  isHeard(node: number, now: number, silence: number): boolean {
+    const peer = this.#peers.get(node);
+    return peer?.isReached === true && (peer.through !== 0 || now - peer.heard <= silence);
+  }
+
+  /** Is there a member whose link was lost so lately that it may be alive? */
+  isAnyoneUnsure(now: number): boolean {
+    return this.#ordered.some(
+      (peer) => peer.member.enabled && !peer.isReached && (now < peer.relayFrom || this.isUnseen(peer, now)),
+    );
+  }
+
+  /** Ids of the peers that have a vote: see `ClusterNode.electorate`. */
+  voters(now: number, milliseconds: number): number[] {
+    const members = this.#ordered.filter(({ member }) => member.enabled);
+    const isDead = (peer: Peer): boolean => !peer.isReached && now - peer.refusedAt < proofMilliseconds;
+    const isAlone = members.every(isDead);
+    return members
+      .filter((peer) => !isDead(peer) || (!isAlone && now - peer.refusedSince < milliseconds))
+      .map((peer) => peer.id);
   }
 
   /** Of those that were lost: are they dead, or is this node cut off? Said once for each loss. */

@@ -409,10 +409,10 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
 
   /** Pending branches that count. Those that nobody waits for are cancelled as soon as they are the only ones. */
   #isAwaited(now: number): boolean {
+    const isMinor = (branch: ProxyBranch): boolean => branch.target.minor === true;
     const pending = this.branches.filter((branch) => branch.pending);
     if (pending.length === 0) return false;
-    const areMinor = pending.every((branch) => branch.target.minor === true);
-    if (!areMinor || this.branches.every((branch) => branch.target.minor === true)) return true;
+    if (!pending.every(isMinor) || this.branches.every(isMinor)) return true;
     for (const branch of pending) this.cancelBranch(now, branch);
     return false;
   }
@@ -436,10 +436,8 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   /** RFC 4320 4.2: no 408 to a request that is no INVITE, ours or another's: the caller gives up at the same moment. */
   #answerTimeout(now: number): void {
     if (this.server.isInvite) this.#replyLocally(now, 408);
-    else {
-      this.waiting.stop();
-      this.server.giveUp(now);
-    }
+    else this.waiting.stop();
+    this.server.giveUp(now);
   }
 
   // ── timers ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -448,15 +446,17 @@ export class ResponseContext implements ServerUser, BranchOwner, WaitingOwner {
   onBranchTimer(now: number, branch: ProxyBranch): void {
     branch.timer = null;
     if (!branch.pending || branch.client === null) return;
-    if (branch.cancel === 'sent') {
+    const pause = this.#table.cutOffPause(now);
+    if (pause > 0) branch.startTimer(now, this.#table.timers, pause);
+    else if (branch.cancel === 'sent') {
       this.#settle(branch, branch.timedOut ? 408 : 487);
       branch.client.abandon(now);
       this.conclude(now);
-      return;
+    } else {
+      this.#table.counters.timeout_finalresponse_inv++;
+      branch.timedOut = true;
+      this.#cancelBranch(now, branch, '');
     }
-    this.#table.counters.timeout_finalresponse_inv++;
-    branch.timedOut = true;
-    this.#cancelBranch(now, branch, '');
   }
 
   onTryingDue(now: number): void {

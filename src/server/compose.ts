@@ -150,12 +150,12 @@ export class AnyviaNode {
     }
     this.trace = new Trace(identity.nodeId, ports.clock);
     this.control = new Control(identity.nodeId, this.trace, ports.log);
-    const parameters = configuration.transactionTimers;
     this.table = new TransactionTable({
       timers: ports.timers,
       transport: { send: (bytes, flow) => this.send(bytes, flow) },
       branches,
-      settings: { ...defaultSettings, ...parameters },
+      settings: { ...defaultSettings, ...configuration.transactionTimers },
+      isCutOff: (now) => this.cluster?.isCutOff(now) === true,
     });
     this.unreachable = new Unreachable(this.table, (run) => ports.endOfTurn(run));
     this.streams = this.#makeStreams(configuration);

@@ -19,6 +19,8 @@ import { bracketed } from '#util/ip-address.ts';
 export const healthLookMilliseconds = 500;
 /** Links come up within this time after a start, or the peers are not there. */
 const startMilliseconds = 1500;
+/** After this time without a look, the event loop was busy or stood still. */
+const lateLookMilliseconds = 1.5 * healthLookMilliseconds;
 /** Looks between two readings of the kernel's counters: 2 s. */
 const looksPerReading = 4;
 
@@ -33,7 +35,9 @@ export class Health {
   readonly #overflow = new Overflow();
   readonly #ports: ReadonlySet<number>;
   readonly #startedAt: number;
+  /** Those heard at the last look. */
   #peers: readonly number[] = [];
+  #lookedAt: number;
   #looks = 0;
   #listener: HealthListener | null = null;
 
@@ -49,6 +53,7 @@ export class Health {
     this.#lateness = new Lateness(now, healthLookMilliseconds);
     this.#ports = ports;
     this.#startedAt = now;
+    this.#lookedAt = now;
     this.announcement = new Announcement({
       takingPeers: () => node.cluster?.takingPeers().length ?? 0,
       onChange: (isAnnounced, reasons) => this.#onChange(isAnnounced, reasons),
@@ -75,11 +80,9 @@ export class Health {
 
   /** Every `healthLookMilliseconds`. */
   look(now: number): void {
-    const live = this.#node.cluster?.livePeers() ?? [];
-    if (live !== this.#peers) {
-      this.#isolation.onPeers(now, live, this.#peers);
-      this.#peers = live;
-    }
+    // A look that is late itself comes before what the peers sent meanwhile has been read.
+    if (now - this.#lookedAt < lateLookMilliseconds) this.#lookAtPeers(now);
+    this.#lookedAt = now;
     this.#lateness.look(now);
     if (++this.#looks % looksPerReading === 0) this.#overflow.look(this.#readDrops());
     const { announcement } = this;
@@ -88,6 +91,12 @@ export class Health {
     announcement.set('overflowing', this.#overflow.isOverflowing);
     if (announcement.reasons.includes('starting') && this.#hasStarted(now))
       announcement.set('starting', false);
+  }
+
+  #lookAtPeers(now: number): void {
+    const heard = this.#node.cluster?.heardPeers(now) ?? [];
+    this.#isolation.onPeers(now, heard, this.#peers);
+    this.#peers = heard;
   }
 
   /** Resolves when the routers have been told, as far as the commands can do it. */

@@ -4,7 +4,7 @@
  * peer nobody can tell, and both go on.
  */
 
-/** Peers find a silent link lost within one heartbeat (1 s) of each other, and three are needed. */
+/** Silent links are noticed within one heartbeat (1 s) of each other; a link that says that it ends, at once. */
 const togetherMilliseconds = 5000;
 
 export class Isolation {
@@ -16,7 +16,7 @@ export class Isolation {
     return this.#isIsolated;
   }
 
-  /** `live`: ids of the peers reached now. */
+  /** `live`: ids of the peers heard now. */
   onPeers(now: number, live: readonly number[], before: readonly number[]): void {
     for (const node of before) if (!live.includes(node)) this.#lost.set(node, now);
     for (const node of live) this.#lost.delete(node);

@@ -130,6 +130,12 @@ export class ServerTransaction {
     return true;
   }
 
+  /** Another node sent this provisional response before it died: it answers retransmissions from here on. */
+  recall(status: number, bytes: Buffer): void {
+    this.lastStatus = status;
+    this.#lastResponse = bytes.toString('latin1');
+  }
+
   /** True when a response of that status could still be sent. */
   canRespond(status: number): boolean {
     return this.#row(this.#sendEvent(status)) !== null;

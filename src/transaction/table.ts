@@ -25,11 +25,16 @@ export interface TransactionTransport {
   send(bytes: Buffer, flow: Flow): void;
 }
 
+/** Until a node that was cut off looks again whether it still is. */
+const cutOffMilliseconds = 1000;
+
 export interface TransactionTableParts {
   readonly timers: TimerQueue;
   readonly transport: TransactionTransport;
   readonly branches: BranchCodec;
   readonly settings: TransactionSettings;
+  /** This node does not hear what is answered to it: no INVITE is given up meanwhile. Absent: it always does. */
+  readonly isCutOff?: (now: number) => boolean;
 }
 
 /** One line of `anyvia transactions`. */
@@ -75,6 +80,7 @@ export class TransactionTable {
     refused_full: 0,
   };
   readonly branches: BranchCodec;
+  readonly #isCutOff: (now: number) => boolean;
   readonly #transport: TransactionTransport;
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients: (ClientTransaction | null)[] = [];
@@ -93,6 +99,12 @@ export class TransactionTable {
     this.settings = parts.settings;
     this.#transport = parts.transport;
     this.branches = parts.branches;
+    this.#isCutOff = parts.isCutOff ?? (() => false);
+  }
+
+  /** Milliseconds for which no INVITE may be given up: a node that does not hear answers cannot say there was none. */
+  cutOffPause(now: number): number {
+    return this.#isCutOff(now) ? cutOffMilliseconds : 0;
   }
 
   get serverCount(): number {

@@ -87,7 +87,10 @@ export class TransactionTimers implements TimerTarget {
   onTimer(kind: number, now: number): void {
     if (this.#first !== null && !this.#first.running) this.#first = null;
     if (this.#second !== null && !this.#second.running) this.#second = null;
-    this.#transaction.expire(now, names[kind]!);
+    const name = names[kind]!;
+    const pause = name === 'B' ? this.#table.cutOffPause(now) : 0;
+    if (pause > 0) this.#begin(now, pause, name);
+    else this.#transaction.expire(now, name);
   }
 
   #duration(name: TimerName, state: ClientState | ServerState): number {

@@ -22,6 +22,7 @@ import type { Alternative, BranchTarget, ProxyBranch, ProxyTarget } from '#proxy
 import { MessageEdits } from '#sip/edits.ts';
 import { parseMessage } from '#sip/message.ts';
 import { toBytes } from '#sip/serialize.ts';
+import type { ServerTransaction } from '#transaction/server-transaction.ts';
 import { isFailure } from '#util/failure.ts';
 import { type Flow, sharedName } from '#util/socket-address.ts';
 
@@ -151,8 +152,7 @@ function resume(
   const { proxy, server } = transaction;
   proxy.cancelled = saved.cancelled;
   proxy.roundStart = saved.roundStart;
-  // Said again: the caller may not have heard it, and its retransmissions are answered with it.
-  if (saved.lastResponse !== '') server.respond(now, saved.lastStatus, toBytes(saved.lastResponse));
+  if (saved.lastResponse !== '') sayAgain(now, server, saved);
   for (const branch of saved.branches) {
     const flow = restoreFlow(module.host, branch.flow);
     if (flow === null) continue;
@@ -168,6 +168,20 @@ function resume(
     });
   }
   proxy.conclude(now);
+}
+
+/**
+ * A failure is said again: its caller may not have heard it. A caller that still waits hears by itself that it rings,
+ * when the callee answers the repeated INVITE; one whose call was answered behind our back shall not.
+ */
+function sayAgain(
+  now: number,
+  server: ServerTransaction,
+  { lastStatus, lastResponse }: SavedTransaction,
+): void {
+  const bytes = toBytes(lastResponse);
+  if (lastStatus < 200) server.recall(lastStatus, bytes);
+  else server.respond(now, lastStatus, bytes);
 }
 
 function restoreFlow(host: ModuleHost, { socket, address, port }: SavedFlow): Flow | null {
