@@ -10,6 +10,7 @@ import type { Takeover } from '#cluster/takeover.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
 import type { TransactionClaims } from '#modules/tm/ports.ts';
 import type { HeldArrivals } from '#server/held-arrivals.ts';
+import { PassedAnswers } from '#server/passed-answers.ts';
 import type { Arrival } from '#server/receive.ts';
 import type { Trace } from '#server/trace.ts';
 import type { SipMessage } from '#sip/message.ts';
@@ -38,6 +39,7 @@ export class Ownership implements TransactionClaims {
   readonly #sent: Readonly<Record<ForwardKind, Counter>>;
   readonly #received: Readonly<Record<ForwardKind, Counter>>;
   readonly #unanswered: Counter;
+  readonly #passed: PassedAnswers;
   /** Keys of new requests whose home is being asked. */
   readonly #locating = new Set<string>();
   /** Null when it is switched off. */
@@ -56,6 +58,10 @@ export class Ownership implements TransactionClaims {
       request: statistics.counter('tm', counterNames.request + suffix),
       cancel: statistics.counter('tm', counterNames.cancel + suffix),
       ack: statistics.counter('tm', counterNames.ack + suffix),
+    });
+    this.#passed = new PassedAnswers(table.timers, statistics, {
+      isReached: (now, { node, incarnation }) => cluster.lifeOf(now, node, incarnation) === 'here',
+      deliver: (now, { node }, arrival) => void this.#forward(now, node, 'reply', arrival),
     });
     this.#unanswered = statistics.counter('tm', 'owner_unknown');
     this.#sent = counters('_sent');
@@ -85,7 +91,11 @@ export class Ownership implements TransactionClaims {
     arrival: Arrival,
   ): 'adopted' | 'orphan' | 'gone' {
     const life = this.#cluster.lifeOf(now, tag.node, tag.incarnation);
-    if (life === 'over') return this.#routeToSuccessor(now, response, tag, arrival);
+    if (life === 'over') {
+      const fate = this.#routeToSuccessor(now, response, tag, arrival);
+      if (fate === 'orphan') this.#keepAnswer(now, response, tag, arrival);
+      return fate;
+    }
     if (this.#table.findAdopted(response) !== null) return 'adopted';
     // Cut off from its owner, who may live: what changes nothing for it may go on without it. The callee repeats a
     // final response, and it must come to the owner.
@@ -115,6 +125,15 @@ export class Ownership implements TransactionClaims {
     if (!this.#cluster.isAnyoneUnsure(now)) return 'orphan';
     this.held.hold(now, arrival);
     return 'gone';
+  }
+
+  /** The caller gets its 2xx; its owner, if it lives, must not take the call for unanswered when it is back. */
+  #keepAnswer(now: number, response: SipMessage, { node, incarnation }: OwnerTag, arrival: Arrival): void {
+    const { status, cseqMethod, topVia } = response;
+    if (status < 200 || status >= 300 || cseqMethod !== 'INVITE' || node === this.#cluster.nodeId) return;
+    const owner = { node, incarnation };
+    if (!this.#cluster.isProvedDead(now, owner))
+      this.#passed.keep(now, owner, detach(topVia.branch), { ...arrival, request: response });
   }
 
   /** A response to a branch that this node does not have any more, because a peer took it for dead and adopted it. */

@@ -81,6 +81,7 @@ export class TransactionTable {
   };
   readonly branches: BranchCodec;
   readonly #isCutOff: (now: number) => boolean;
+  #cutOffUntil = -Infinity;
   readonly #transport: TransactionTransport;
   readonly #servers = new Map<string, ServerTransaction>();
   readonly #clients: (ClientTransaction | null)[] = [];
@@ -104,7 +105,9 @@ export class TransactionTable {
 
   /** Milliseconds for which no INVITE may be given up: a node that does not hear answers cannot say there was none. */
   cutOffPause(now: number): number {
-    return this.#isCutOff(now) ? cutOffMilliseconds : 0;
+    // What others passed on meanwhile comes a moment after the links.
+    if (this.#isCutOff(now)) this.#cutOffUntil = now + 2 * cutOffMilliseconds;
+    return now < this.#cutOffUntil ? cutOffMilliseconds : 0;
   }
 
   get serverCount(): number {
