@@ -124,10 +124,11 @@ export class PeerTable {
     return here < missing;
   }
 
-  /** Has it sent anything in the last `silence` ms? Of those that are reached through others, the others know. */
+  /** Has it sent anything in the last `silence` ms, or the one through which it is reached? */
   isHeard(node: number, now: number, silence: number): boolean {
     const peer = this.#peers.get(node);
-    return peer?.isReached === true && (peer.through !== 0 || now - peer.heard <= silence);
+    if (peer?.isReached !== true) return false;
+    return peer.through === 0 ? now - peer.heard <= silence : this.isHeard(peer.through, now, silence);
   }
 
   /** Is there a member whose link was lost so lately that it may be alive? */
