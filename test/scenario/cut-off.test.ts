@@ -13,8 +13,7 @@ function cut(trio: AnycastTrio, node: number): void {
 }
 
 function heal(trio: AnycastTrio, node: number): void {
-  for (const other of [1, 2, 3])
-    if (other !== node) trio.world.links.heal(addressOf(node), addressOf(other));
+  for (const other of [1, 2, 3]) if (other !== node) trio.world.links.heal(addressOf(node), addressOf(other));
 }
 
 function hangUp(trio: AnycastTrio): void {
