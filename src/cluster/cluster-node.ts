@@ -242,12 +242,11 @@ export class ClusterNode implements TimerTarget {
   /** False when the node is not reached or its queue is full. Only for datagrams that the network brought here. */
   forward(now: number, node: number, datagram: ForwardedDatagram): boolean {
     const body = withAge(datagram, now);
-    const sent = this.#outbox.send(now, node, {
-      type: frameTypes.forward,
-      codec: forwardCodec,
-      body,
-      priority: 'urgent',
-    });
+    const frame = { type: frameTypes.forward, codec: forwardCodec, body, priority: 'urgent' } as const;
+    const sent = this.#outbox.send(now, node, frame);
+    // A silent link may be cut. Whoever gets a datagram both ways takes the second for a repetition.
+    const relay = this.#peers.detourTo(node, now, this.#silence);
+    if (relay !== null) this.#outbox.sendThrough(now, node, relay, frame);
     if (sent) this.#peers.get(node)!.counters.forwardsOut[datagram.kind]++;
     return sent;
   }

@@ -54,13 +54,21 @@ export class Outbox implements FrameSender {
 
   send<Body>(now: number, node: number, frame: OutgoingFrame<Body>): boolean {
     const peer = this.#peers.get(node);
-    if (peer === null) return false;
-    const { path } = peer;
+    return peer !== null && this.#sendBy(now, peer, peer.path, frame);
+  }
+
+  /** As `send`, but by the link of another peer, which passes it on. */
+  sendThrough<Body>(now: number, node: number, relay: Peer, frame: OutgoingFrame<Body>): boolean {
+    const peer = this.#peers.get(node);
+    return peer !== null && this.#sendBy(now, peer, relay.connection, frame);
+  }
+
+  #sendBy<Body>(now: number, peer: Peer, path: Connection | null, frame: OutgoingFrame<Body>): boolean {
     if (path === null || path.writer === null) {
       peer.counters.drops.unreachable++;
       return false;
     }
-    const address = { type: frame.type, source: this.#nodeId, destination: node };
+    const address = { type: frame.type, source: this.#nodeId, destination: peer.id };
     if (!path.writer.add(now, address, frame)) {
       peer.counters.drops.queueFull++;
       return false;

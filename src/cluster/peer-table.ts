@@ -131,6 +131,14 @@ export class PeerTable {
     return peer.through === 0 ? now - peer.heard <= silence : this.isHeard(peer.through, now, silence);
   }
 
+  /** A peer that was heard lately and has a link to that node, whose own link is silent; null when it is not, or none. */
+  detourTo(node: number, now: number, silence: number): Peer | null {
+    if (this.isHeard(node, now, silence)) return null;
+    const reachesIt = (peer: Peer): boolean =>
+      peer.connection !== null && peer.reaches.has(node) && this.isHeard(peer.id, now, silence);
+    return this.#ordered.find(reachesIt) ?? null;
+  }
+
   /** Is there a member whose link was lost so lately that it may be alive? */
   isAnyoneUnsure(now: number): boolean {
     return this.#ordered.some(

@@ -30,9 +30,31 @@ const unnoticed = 2000;
 /** Until the others go on without it. */
 const takenOver = 6000;
 
+describe('a link that is cut in silence', () => {
+  it('is gone round after one and a half heartbeats, long before it is given up', () => {
+    const trio = new AnycastTrio();
+    trio.run(3000);
+    trio.arrive(1, invite());
+    trio.run(30);
+    trio.world.links.partition(addressOf(1), addressOf(2));
+    trio.run(1000);
+    trio.answer(2, 180);
+    trio.run(10);
+    expect(trio.caller.count('180 INVITE')).toBe(0);
+    trio.run(1500);
+    expect(trio.logged('node [1] lost')).toEqual([]);
+    trio.answer(2, 200);
+    trio.run(10);
+    expect(trio.caller.count('200 INVITE')).toBe(1);
+    trio.run(3000);
+    hangUp(trio);
+    expect(trio.leftovers()).toEqual([]);
+  });
+});
+
 describe('a node that lost all its links', () => {
   it('gives no INVITE up: a call that others let through is answered once, with 200', () => {
-    const trio = new AnycastTrio({ timers: { fr: 5000 } });
+    const trio = new AnycastTrio({ parameters: 'modparam("tm", "fr_timer", 5)' });
     cut(trio, 1);
     trio.run(500);
     trio.arrive(1, invite());
@@ -50,7 +72,7 @@ describe('a node that lost all its links', () => {
   });
 
   it('gives up what nobody answered, once it hears the others again', () => {
-    const trio = new AnycastTrio({ timers: { fr: 5000 } });
+    const trio = new AnycastTrio({ parameters: 'modparam("tm", "fr_timer", 5)' });
     cut(trio, 1);
     trio.run(500);
     trio.arrive(1, invite());
