@@ -8,6 +8,7 @@ import { type BalanceMode, balanceModes } from './balancer.ts';
 import { runBadInput } from './experiments/bad-input.ts';
 import { type CallLoad, runCalls } from './experiments/calls.ts';
 import { runChaos } from './experiments/chaos.ts';
+import { runDialogs } from './experiments/dialogs.ts';
 import { type FaultName, faultTitles, runFault } from './experiments/fault.ts';
 import { runLinkCut } from './experiments/link-cut.ts';
 import { runLoss } from './experiments/loss.ts';
@@ -142,6 +143,14 @@ for (const [fault, title] of Object.entries(faultTitles) as [FaultName, string][
       await experiment(readLabOptions(options), (lab) => runFault(lab, run));
     });
 }
+
+labCommand('dialogs', 'thousands of calls up at once, a node killed and started again, every node counting')
+  .option('--calls <number>', 'calls up at once', Number, 5000)
+  .option('--rate <number>', 'calls per second', Number, 200)
+  .action(async (options) => {
+    const run = { calls: options.calls, rate: options.rate };
+    await experiment(readLabOptions(options), (lab) => runDialogs(lab, run));
+  });
 
 labCommand('rolling', 'every node stopped and started again, one after the other, under load')
   .option('--rate <number>', 'calls per second', Number, 50)

@@ -29,9 +29,13 @@ export interface CallerLoad {
   /** Calls per second. */
   readonly rate: number;
   readonly user?: string;
+  /** How long `caller-hold` stays in the call. */
+  readonly holdMilliseconds?: number;
   /** Further parameters of sipp. */
   readonly parameters?: readonly string[];
 }
+
+const holdDefault = 5000;
 
 /** sipp writes its statistics every second. */
 const statisticsMilliseconds = 1200;
@@ -82,8 +86,8 @@ export function startCallee(network: LabNetwork, scenario: string): Sipp {
 }
 
 export function startCaller(network: LabNetwork, load: CallerLoad): Sipp {
-  const { scenario, calls, rate, user = 'uas', parameters = [] } = load;
-  const seconds = Math.ceil(calls / rate + finishMilliseconds / 1000);
+  const { scenario, calls, rate, user = 'uas', holdMilliseconds = holdDefault, parameters = [] } = load;
+  const seconds = Math.ceil(calls / rate + (holdMilliseconds + finishMilliseconds) / 1000);
   const amount = ['-m', String(calls), '-r', String(rate), '-l', String(calls), '-timeout', `${seconds}s`];
   const what = ['-sf', join(scenarioFolder, `${scenario}.xml`), '-s', user, `${anycastAddress}:5060`];
   return new Sipp(network, 'caller', [
@@ -91,6 +95,8 @@ export function startCaller(network: LabNetwork, load: CallerLoad): Sipp {
     '-p',
     '5060',
     ...amount,
+    '-d',
+    String(holdMilliseconds),
     '-recv_timeout',
     '40000',
     ...parameters,
