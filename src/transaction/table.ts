@@ -25,15 +25,15 @@ export interface TransactionTransport {
   send(bytes: Buffer, flow: Flow): void;
 }
 
-/** Until a node that was cut off looks again whether it still is. */
-const cutOffMilliseconds = 1000;
+/** Until a node that was cut off looks again whether it still is: T2, after which requests are repeated anyway. */
+const cutOffMilliseconds = 4000;
 
 export interface TransactionTableParts {
   readonly timers: TimerQueue;
   readonly transport: TransactionTransport;
   readonly branches: BranchCodec;
   readonly settings: TransactionSettings;
-  /** This node does not hear what is answered to it: no INVITE is given up meanwhile. Absent: it always does. */
+  /** This node does not hear what is answered to it: no request is given up meanwhile. Absent: it always does. */
   readonly isCutOff?: (now: number) => boolean;
 }
 
@@ -103,7 +103,7 @@ export class TransactionTable {
     this.#isCutOff = parts.isCutOff ?? (() => false);
   }
 
-  /** Milliseconds for which no INVITE may be given up: a node that does not hear answers cannot say there was none. */
+  /** Milliseconds for which no request may be given up: a node that does not hear answers cannot say there was none. */
   cutOffPause(now: number): number {
     // What others passed on meanwhile comes a moment after the links.
     if (this.#isCutOff(now)) this.#cutOffUntil = now + 2 * cutOffMilliseconds;

@@ -88,9 +88,16 @@ export class TransactionTimers implements TimerTarget {
     if (this.#first !== null && !this.#first.running) this.#first = null;
     if (this.#second !== null && !this.#second.running) this.#second = null;
     const name = names[kind]!;
-    const pause = name === 'B' ? this.#table.cutOffPause(now) : 0;
-    if (pause > 0) this.#begin(now, pause, name);
+    const pause = name === 'B' || name === 'F' ? this.#table.cutOffPause(now) : 0;
+    if (pause > 0) this.#postpone(now, pause, name === 'B' ? 'A' : 'E', name);
     else this.#transaction.expire(now, name);
+  }
+
+  /** The request is repeated once in that time, too: somebody may hear the answer by then. */
+  #postpone(now: number, milliseconds: number, repeating: TimerName, ending: TimerName): void {
+    const isQuiet = this.#first === null && this.#second === null && !this.#isReliable;
+    this.#begin(now, milliseconds, ending);
+    if (isQuiet) this.#transaction.expire(now, repeating);
   }
 
   #duration(name: TimerName, state: ClientState | ServerState): number {

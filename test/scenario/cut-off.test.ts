@@ -79,9 +79,35 @@ describe('a node that lost all its links', () => {
     trio.run(20_000);
     expect(trio.caller.count('408 INVITE')).toBe(0);
     heal(trio, 1);
-    trio.run(12_000);
+    trio.run(15_000);
     expect(trio.caller.count('408 INVITE')).toBeGreaterThan(0);
     trio.arrive(1, ackOf(invite(), trio.caller.last('408 INVITE')));
+    trio.settle();
+    expect(trio.leftovers()).toEqual([]);
+  });
+
+  it('goes on with a BYE until it hears the answer', () => {
+    const trio = new AnycastTrio({ parameters: 'modparam("tm", "fr_timer", 5)' });
+    trio.arrive(1, invite());
+    trio.run(30);
+    trio.answer(1, 200);
+    trio.run(10);
+    const ok = trio.caller.last('200 INVITE');
+    trio.arrive(2, inDialog(ok, 'ACK', 1));
+    trio.run(5000);
+    cut(trio, 1);
+    trio.arrive(1, inDialog(ok, 'BYE', 2));
+    trio.run(1500);
+    trio.answer(2, 200, trio.callee.last('BYE'));
+    trio.run(6000);
+    expect(trio.caller.count('200 BYE')).toBe(0);
+    heal(trio, 1);
+    const { length } = trio.callee.messages;
+    trio.run(5000);
+    expect(trio.callee.messages.length).toBeGreaterThan(length);
+    trio.answer(3, 200, trio.callee.last('BYE'));
+    trio.run(10);
+    expect(trio.caller.count('200 BYE')).toBe(1);
     trio.settle();
     expect(trio.leftovers()).toEqual([]);
   });
