@@ -41,6 +41,7 @@ export const clusterChannels = {
   takeover: 6,
   streams: 7,
   sharingTag: 8,
+  locationReceipt: 9,
 } as const;
 
 /** The cluster as modules see it. Absent (null in the host) when the node stands alone. */

@@ -81,6 +81,25 @@ export function isAtLeast(known: Binding, other: Binding): boolean {
   return known.node >= other.node;
 }
 
+/** A refresh that comes later than this before the end of its binding is news: the peers are about to forget it. */
+const lastMomentMilliseconds = 2000;
+
+/** True when requests find another way, or a way at all, by `change` than by `known`: a mere refresh changes nothing. */
+export function changesWay(known: Binding | null, change: Binding, wall: number): boolean {
+  if (known === null || known.removed || change.removed) return known?.removed !== true || !change.removed;
+  if (known.expires < wall + lastMomentMilliseconds) return true;
+  return (
+    known.uri !== change.uri ||
+    known.received !== change.received ||
+    known.path !== change.path ||
+    known.socket !== change.socket ||
+    known.q !== change.q ||
+    known.methods !== change.methods ||
+    known.userAgent !== change.userAgent ||
+    known.flags !== change.flags
+  );
+}
+
 /** The version after `known` (null: the first one), whatever this node's clock says. */
 export function nextChange(known: Binding | null, wall: number): number {
   return known === null ? wall : Math.max(wall, known.changed + 1);

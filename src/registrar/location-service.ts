@@ -15,6 +15,11 @@ export interface LocationService {
   readonly natFlag: number;
   /** Stores versions of one address, made on this node: all of them at once. */
   publish(address: string, bindings: readonly Binding[]): void;
+  /**
+   * Calls `done` when all peers have what was published so far, after `confirm_timeout` at the latest. False when there
+   * is nobody to wait for: then `done` is not called.
+   */
+  confirm(done: () => void): boolean;
   /** Removes bindings of an address. */
   remove(address: string, bindings: readonly Binding[]): void;
   /** The one live node whose duty this binding is: pings and writes of a node that is gone fall to another. */

@@ -97,9 +97,11 @@ const functions: readonly Declaration[] = [
     routes: ['request', 'onreply'],
     arguments: [domain, optional('flags'), optional('aor'), optional('ownership_tag')],
     help:
-      'Does what the REGISTER asks for and answers it. -1: it was refused and answered. Flags by name or letter: ' +
+      'Does what the REGISTER asks for and answers it, when all nodes know (usrloc `confirm_timeout`). -1: it was ' +
+      'refused and answered. Flags by name or letter: ' +
       'no-reply r, max-contacts=N c, force-registration f, min-expires=N e, max-expires=N E, matching-mode=… M, ' +
       'path-off p0, path-lazy p1, path-strict p2, path-received v, only-request-contacts o, socket-header s.',
+    waits: true,
     call: (module, context, table: string, flags: string | null, address: string | null) =>
       save(module, context, { domain: table, flags, address }),
   },

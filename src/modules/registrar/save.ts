@@ -5,7 +5,7 @@ import { connectionService } from '#module/services.ts';
 import type { RegistrarModule } from '#modules/registrar/registrar-module.ts';
 import type { SaveOptions } from '#modules/registrar/save-options.ts';
 import { tableKey } from '#registrar/address.ts';
-import type { Binding } from '#registrar/binding.ts';
+import { type Binding, changesWay } from '#registrar/binding.ts';
 import { nextHop } from '#registrar/contact.ts';
 import {
   isRefusal,
@@ -29,8 +29,15 @@ export interface SaveArguments {
   readonly address: string | null;
 }
 
-/** 1: stored, and answered 200 unless the flags say otherwise. -1: refused, and answered with the reason. */
-export function save(module: RegistrarModule, context: MessageContext, named: SaveArguments): number {
+/**
+ * 1: stored, and answered 200 unless the flags say otherwise. -1: refused, and answered with the reason. A promise when
+ * the peers must know first: a call to the contact may follow the answer at once, and reach any node.
+ */
+export function save(
+  module: RegistrarModule,
+  context: MessageContext,
+  named: SaveArguments,
+): number | Promise<number> {
   const options = module.saveOptions(named.flags);
   // A REGISTER that somebody else has answered (onreply) has its answer.
   const replies = options.replies && context.routeKind === 'request';
@@ -41,6 +48,23 @@ export function save(module: RegistrarModule, context: MessageContext, named: Sa
     return -1;
   }
   module.accepted.value++;
+  // A response of another registrar goes on at once: reply routes do not keep it waiting.
+  if (registration.isNews && context.routeKind === 'request') {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (module.location.confirm(resolve)) {
+      return promise.then(() => accept(module, context, registration, options));
+    }
+  }
+  return accept(module, context, registration, options);
+}
+
+function accept(
+  module: RegistrarModule,
+  context: MessageContext,
+  registration: Accepted,
+  options: SaveOptions,
+): number {
+  const replies = options.replies && context.routeKind === 'request';
   const wall = module.host.clock.wall();
   const key = registration.key;
   const bindings = module.location.table
@@ -66,6 +90,12 @@ function keepConnection(
   module.host.optionalService(connectionService)?.keep(source, Math.max(0, ...left));
 }
 
+interface Accepted extends Registration {
+  readonly key: string;
+  /** Requests go elsewhere than before. */
+  readonly isNews: boolean;
+}
+
 interface Rejection {
   readonly code: number;
   readonly headers: string;
@@ -76,7 +106,7 @@ function register(
   context: MessageContext,
   named: SaveArguments,
   options: SaveOptions,
-): (Registration & { readonly key: string }) | Rejection {
+): Accepted | Rejection {
   const { request } = context;
   if (request.method !== 'REGISTER') return { code: 405, headers: 'Allow: REGISTER\r\n' };
   const target = parseUri(request.requestUri);
@@ -95,8 +125,13 @@ function register(
   const key = detach(tableKey(named.domain, address));
   const outcome = readRegistration(module.location.table, inputOf(module, context, key, options));
   if (isRefusal(outcome)) return rejection(outcome, module.retryAfterSeconds);
-  if (outcome.changes.length > 0) module.location.publish(key, outcome.changes);
-  return { ...outcome, key };
+  const { location, host } = module;
+  const wall = host.clock.wall();
+  const isNews = outcome.changes.some((change) =>
+    changesWay(location.table.version(key, change.key), change, wall),
+  );
+  if (outcome.changes.length > 0) location.publish(key, outcome.changes);
+  return { ...outcome, key, isNews };
 }
 
 function rejection(refusal: Refusal, retryAfterSeconds: number): Rejection {

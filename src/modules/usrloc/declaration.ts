@@ -56,6 +56,14 @@ const parameters: readonly ParameterDeclaration[] = [
     default: 0,
     help: '0: contacts are told apart by their URI (RFC 3261 10.3); 1: by URI and Call-ID.',
   },
+  {
+    name: 'confirm_timeout',
+    kind: 'integer',
+    default: 50,
+    help:
+      'Milliseconds in which the peers must say that they know a new, changed or removed contact before its REGISTER ' +
+      'is answered, so that a call which follows the answer at once finds it on every node. 0: the answer does not wait.',
+  },
   ...ignored('string', 'pinging_mode ha_shtag cachedb_url', shared),
   ...ignored('integer', 'location_cluster ha_cluster skip_replicated_db_ops shared_pinging', shared),
   ...ignored('integer', 'max_contact_delete', 'removals are written in batches like everything else'),
@@ -77,6 +85,8 @@ const statistics = [
   'removals_forgotten',
   'changes_sent',
   'changes_received',
+  'confirmations',
+  'unconfirmed',
   'snapshot_contacts',
   'drifted_buckets',
   'repaired_contacts',

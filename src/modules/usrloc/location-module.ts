@@ -4,8 +4,9 @@
  */
 
 import { rankByHash } from '#cluster/ownership.ts';
+import { Receipts } from '#cluster/receipts.ts';
 import type { ParameterValues } from '#module/define.ts';
-import { type ClusterSubscriber, clusterChannels, type ModuleHost } from '#module/host.ts';
+import { type ClusterPort, type ClusterSubscriber, clusterChannels, type ModuleHost } from '#module/host.ts';
 import { LocationEvents } from '#modules/usrloc/location-events.ts';
 import { LocationRecords } from '#modules/usrloc/location-records.ts';
 import { LocationReplica } from '#modules/usrloc/location-replica.ts';
@@ -31,6 +32,8 @@ export class LocationModule implements LocationService, ClusterSubscriber {
   readonly natFlag: number;
   readonly replica: LocationReplica;
   readonly records: LocationRecords;
+  /** Null when nobody else holds the table. */
+  readonly receipts: Receipts | null;
   readonly #events: LocationEvents;
   readonly #intervalMilliseconds: number;
   #nextSweep = 0;
@@ -73,6 +76,7 @@ export class LocationModule implements LocationService, ClusterSubscriber {
       },
       onSynchronised: (fromPeer) => this.records.begin(fromPeer),
     });
+    this.receipts = cluster === null ? null : receiptsOf(host, cluster, Number(parameters.confirm_timeout));
     this.#keepTime();
     this.#countAll();
     cluster?.subscribe(clusterChannels.location, this);
@@ -85,6 +89,10 @@ export class LocationModule implements LocationService, ClusterSubscriber {
     this.replica.publish(bindings.map((binding) => ({ address, binding })));
     this.#events.after(address, before, bindings);
     for (const binding of bindings) this.records.touch(address, binding.key);
+  }
+
+  confirm(done: () => void): boolean {
+    return this.receipts?.ask(this.host.clock.monotonic(), done) ?? false;
   }
 
   remove(address: string, bindings: readonly Binding[]): void {
@@ -168,6 +176,8 @@ export class LocationModule implements LocationService, ClusterSubscriber {
     for (const [name, counter] of Object.entries(shown)) {
       statistics.gauge('usrloc', name, () => counters[counter]);
     }
+    statistics.gauge('usrloc', 'confirmations', () => this.receipts?.counters.asked ?? 0);
+    statistics.gauge('usrloc', 'unconfirmed', () => this.receipts?.counters.unanswered ?? 0);
     statistics.gauge('usrloc', 'mended_conflicts', () => this.replica.conflicts);
     statistics.gauge('usrloc', 'synchronised', () => (this.replica.engine.isSynchronised ? 1 : 0));
     statistics.gauge('usrloc', 'repairs_waiting', () => this.replica.engine.repairsWaiting);
@@ -192,4 +202,22 @@ export class LocationModule implements LocationService, ClusterSubscriber {
     }
     return mask;
   }
+}
+
+/** The questions take the same way as the changes, behind them. */
+function receiptsOf(host: ModuleHost, cluster: ClusterPort, timeoutMilliseconds: number): Receipts {
+  const receipts = new Receipts({
+    port: {
+      livePeers: () => cluster.livePeers(),
+      send: (node, body) => cluster.send(node, clusterChannels.locationReceipt, body),
+    },
+    timers: host.timers,
+    timeoutMilliseconds,
+  });
+  cluster.subscribe(clusterChannels.locationReceipt, {
+    onMessage: (from, body) => receipts.onMessage(from, body),
+    onPeerUp: () => undefined,
+    onPeerDown: (node) => receipts.onPeerDown(node),
+  });
+  return receipts;
 }
