@@ -8,7 +8,8 @@ import { describe, expect, it } from 'vitest';
 import { addressOf, SimulatedNode } from '../simulation/simulated-node.ts';
 import { World } from '../simulation/world.ts';
 import { SeededRandom } from '../support/seeded-random.ts';
-import { Mailbox, memberOf } from './anycast-trio.ts';
+import { Mailbox } from './anycast-trio.ts';
+import { memberOf } from './cluster-simulation.ts';
 
 const phoneAddress = '10.2.0.1:5060';
 const callerAddress = '10.1.0.1:5060';
@@ -28,7 +29,7 @@ class Registrars {
     this.world.faults = { lossChance: 0, doubleChance: 0, delay: [0, 0] };
     this.phone = new Mailbox(this.world, phoneAddress);
     this.caller = new Mailbox(this.world, callerAddress);
-    const members = [1, 2, 3].map(memberOf);
+    const members = [1, 2, 3].map((id) => memberOf(id, { address: addressOf(id), port: 5566 }));
     this.nodes = members.map(({ nodeId }) => {
       const node = new SimulatedNode(
         this.world,
