@@ -188,10 +188,7 @@ export class AnyviaNode {
     // A node alone may well be idle for long.
     if (this.cluster !== null) {
       this.#ports.every(freezeWatchMilliseconds, (at) => this.#freezes.touch(at));
-      this.#ports.timers.patience = (at) => {
-        this.#freezes.touch(at);
-        return this.#freezes.catchUpMilliseconds(at);
-      };
+      this.#ports.timers.patience = (at) => this.#freezes.catchUpMilliseconds(at);
     }
     if (this.#script.has('startup', ''))
       void this.#script.run('startup', '', timerContext('startup', this.#sockets[0]!));
@@ -204,7 +201,6 @@ export class AnyviaNode {
 
   /** A datagram from the network. */
   receive(bytes: Uint8Array, address: string, port: number, socket: LocalSocket): void {
-    if (this.cluster !== null) this.#freezes.touch(this.#ports.clock.monotonic());
     this.#receiver.receive({ bytes, source: { socket, address, port }, receivedBy: 0 });
     this.#ports.rearm();
   }

@@ -29,7 +29,7 @@ export class FreezeWatch {
     this.#livePeers = livePeers;
   }
 
-  /** Call at every event, before it is dealt with, and every `watchMilliseconds`. */
+  /** Call at events, before they are dealt with, and every `watchMilliseconds`. */
   touch(now: number): void {
     const gap = now - this.#last;
     this.#last = now;
@@ -43,6 +43,7 @@ export class FreezeWatch {
 
   /** ms until it is known what became of the gap, as far as that can be said now; 0 when nothing has to wait. */
   catchUpMilliseconds(now: number): number {
+    this.touch(now);
     if (this.#quietUntil < 0) return 0;
     if (now < this.#reunionUntil && !this.#isReunited())
       this.#quietUntil = Math.min(now + quietMilliseconds, this.#reunionUntil);

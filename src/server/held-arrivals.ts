@@ -53,6 +53,14 @@ export class HeldArrivals implements TimerTarget {
     this.#isWaiting = false;
     const held = this.#held;
     this.#held = [];
-    for (const arrival of held) this.#receive(arrival);
+    // What waited long came in any order: a final response that is here already lets nobody hear of ringing.
+    for (const arrival of held) if (!isProvisional(arrival)) this.#receive(arrival);
+    for (const arrival of held) if (isProvisional(arrival)) this.#receive(arrival);
   }
+}
+
+const provisionalStart = Buffer.from('SIP/2.0 1');
+
+function isProvisional({ bytes }: Arrival): boolean {
+  return provisionalStart.equals(bytes.subarray(0, provisionalStart.length));
 }

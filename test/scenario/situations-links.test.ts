@@ -98,6 +98,21 @@ describe('11. a peer that stands still with its connections open', () => {
     expect(trio.statistic(1, 'tm:held_messages')).toBe(0);
   });
 
+  it('11: and when it goes on, what peers handed over meanwhile is dealt with in its true order', () => {
+    const trio = new AnycastTrio();
+    trio.arrive(3, invite());
+    trio.run(30);
+    trio.at(3).stop();
+    trio.answer(1, 180);
+    trio.run(1000);
+    trio.answer(2, 200);
+    trio.run(1000);
+    trio.at(3).resume();
+    trio.run(1000);
+    expect(trio.caller.names).toEqual(['100 INVITE', '200 INVITE']);
+    expect(trio.statistic(3, 'tm:held_messages')).toBe(2);
+  });
+
   it('11: and its call goes on at its successor, which it learns when it comes back', () => {
     const trio = new AnycastTrio();
     trio.arrive(3, invite());
