@@ -10,6 +10,7 @@ import { type CallLoad, runCalls } from './experiments/calls.ts';
 import { runChaos } from './experiments/chaos.ts';
 import { runDialogs } from './experiments/dialogs.ts';
 import { type FaultName, faultTitles, runFault } from './experiments/fault.ts';
+import { runFlows } from './experiments/flows.ts';
 import { runLinkCut } from './experiments/link-cut.ts';
 import { runLoss } from './experiments/loss.ts';
 import { showPackets } from './experiments/packets.ts';
@@ -174,6 +175,15 @@ labCommand('link-cut', 'the link between two nodes cut, calls of every kind')
   .action(async (options) => {
     const load = { calls: options.calls, rate: options.rate };
     await experiment(readLabOptions(options), (lab) => runLinkCut(lab, chosenKinds(options.kind), load));
+  });
+
+program
+  .command('flows')
+  .description('the flows of RFC 3665 through one node and through three: what each side saw, by message')
+  .option('--calls <number>', 'calls of each flow', Number, 5)
+  .option('--keep', 'keep the files of the run', false)
+  .action(async ({ calls, keep }: { calls: number; keep: boolean }) => {
+    await conclude(() => runFlows(calls, keep));
   });
 
 labCommand('bad-input', 'garbage, wrong scripts, wrong peers, no database, while calls go on').action(
