@@ -16,6 +16,7 @@ import { runLoss } from './experiments/loss.ts';
 import { showPackets } from './experiments/packets.ts';
 import { runRepliesDropped } from './experiments/replies-dropped.ts';
 import { runRolling } from './experiments/rolling.ts';
+import { runUserAgents } from './experiments/user-agents.ts';
 import { type CallKind, callKinds, plainCall } from './kinds.ts';
 import { type Lab, type LabOptions, say, withLab } from './lab.ts';
 import { removeNamespaces } from './network.ts';
@@ -175,6 +176,12 @@ labCommand('link-cut', 'the link between two nodes cut, calls of every kind')
   .action(async (options) => {
     const load = { calls: options.calls, rate: options.rate };
     await experiment(readLabOptions(options), (lab) => runLinkCut(lab, chosenKinds(options.kind), load));
+  });
+
+labCommand('user-agents', 'two baresips register, call, hold, resume and hang up')
+  .option('--calls <number>', 'calls of each of the two', Number, 10)
+  .action(async (options) => {
+    await experiment(readLabOptions(options), (lab) => runUserAgents(lab, options.calls));
   });
 
 program

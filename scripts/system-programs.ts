@@ -25,6 +25,7 @@ export const systemPrograms: readonly SystemProgram[] = [
   { command: 'my_print_defaults', debianPackage: 'mariadb-client-core', ...database },
   { command: 'openssl', debianPackage: 'openssl', neededFor: 'links over TLS' },
   { command: 'sipp', debianPackage: 'sip-tester', ...calls },
+  { command: 'baresip', debianPackage: 'baresip-core', neededFor: 'calls by real user agents' },
   { command: '/usr/lib/frr/zebra', debianPackage: 'frr', ...routing },
   { command: '/usr/lib/frr/ospfd', debianPackage: 'frr', ...routing },
   { command: 'vtysh', debianPackage: 'frr', ...routing },

@@ -5,6 +5,7 @@ import { runCalls } from '../../lab/experiments/calls.ts';
 import { runFault } from '../../lab/experiments/fault.ts';
 import { showPackets } from '../../lab/experiments/packets.ts';
 import { runRepliesDropped } from '../../lab/experiments/replies-dropped.ts';
+import { runUserAgents } from '../../lab/experiments/user-agents.ts';
 import { callKinds, plainCall } from '../../lab/kinds.ts';
 import { Lab } from '../../lab/lab.ts';
 import { labObstacles } from '../../lab/obstacles.ts';
@@ -65,6 +66,14 @@ describe.skipIf(obstacles !== '')('three nodes behind a router that balances per
     async () => {
       await lab.balancer.setMode('random');
       expect(await runRepliesDropped(lab, { calls: 40, rate: 20 })).toEqual([]);
+    },
+    experimentMilliseconds,
+  );
+
+  it(
+    'carry calls of real user agents: registered, held, resumed and hung up',
+    async () => {
+      expect(await runUserAgents(lab, 2)).toEqual([]);
     },
     experimentMilliseconds,
   );
