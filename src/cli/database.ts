@@ -8,7 +8,7 @@ import { Failure } from '#util/failure.ts';
 
 /** Returns the exit code. `create` makes the database itself too, unless it is there. */
 export async function layTables(url: string, create: boolean): Promise<number> {
-  const connection = openDatabase(url, systemClock);
+  const connection = openDatabase(url, systemClock, true);
   if (connection instanceof Failure) return report(connection, exitCodes.usage);
   try {
     const created = create ? await connection.createDatabase() : null;

@@ -68,7 +68,7 @@ export class SqlMembershipStore implements MembershipStore {
     const statement = this.#statement();
     if (statement instanceof Failure) return statement;
     const rows = await this.#connection.query(statement, [nodeId]);
-    if (rows instanceof Failure) return withAdvice(rows);
+    if (rows instanceof Failure) return rows;
     const members: MemberRow[] = [];
     const rejected: Failure[] = [];
     for (const row of rows) {
@@ -84,7 +84,7 @@ export class SqlMembershipStore implements MembershipStore {
     const rows = await this.#connection.query('SELECT secret FROM anyvia_secret WHERE cluster_id = ?', [
       clusterId,
     ]);
-    if (rows instanceof Failure) return withAdvice(rows);
+    if (rows instanceof Failure) return rows;
     if (rows.length === 0) return null;
     const secret = Buffer.from(String(rows[0]!.secret), 'hex');
     if (secret.length === secretBytes) return secret;
@@ -103,7 +103,7 @@ export class SqlMembershipStore implements MembershipStore {
       `INSERT ${ignore} INTO anyvia_secret (cluster_id, secret) VALUES (?, ?)`,
       [clusterId, hex],
     );
-    if (written instanceof Failure) return withAdvice(written);
+    if (written instanceof Failure) return written;
     // Another node may have been faster: what stands in the table counts, not the proposal.
     const secret = await this.readSecret(clusterId);
     if (secret !== null) return secret;
@@ -119,7 +119,7 @@ export class SqlMembershipStore implements MembershipStore {
       clusterId,
       nodeId,
     ]);
-    if (found instanceof Failure) return withAdvice(found);
+    if (found instanceof Failure) return found;
     if (found.length === 0) {
       const place = `cluster ${clusterId}, node ${nodeId}`;
       return new Failure('DB_MEMBER_MISSING', `table ${table} has no row for ${place}`);
@@ -128,7 +128,7 @@ export class SqlMembershipStore implements MembershipStore {
       `UPDATE ${table} SET ${nameOf('state')} = ? WHERE ${where}`,
       [isEnabled ? 1 : 0, clusterId, nodeId],
     );
-    return written instanceof Failure ? withAdvice(written) : null;
+    return written instanceof Failure ? written : null;
   }
 
   close(): Promise<void> {
@@ -180,9 +180,4 @@ function describeClash(member: MemberRow, other: MemberRow): string {
   if (other.nodeId === member.nodeId) return `the same node_id ${member.nodeId}`;
   if (other.address === member.address && other.port === member.port) return `the same url ${member.url}`;
   return '';
-}
-
-function withAdvice(failure: Failure): Failure {
-  if (failure.code !== 'DB_TABLE_MISSING' && failure.code !== 'DB_DATABASE_MISSING') return failure;
-  return new Failure(failure.code, `${failure.message} (anyvia db create --db URL lays the tables)`);
 }

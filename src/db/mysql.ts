@@ -1,12 +1,15 @@
 /**
  * MySQL and MariaDB (`mysql2`). One connection, made at the first statement and made again after it was lost; of
  * several hosts the first that answers is taken, and the next one when a host leaves us or says that it cannot serve
- * (Galera: no quorum, not yet joined). While no host answers, statements fail at once with the last cause and the
- * hosts are tried again with growing pauses: whoever polls needs no timers of its own.
+ * (Galera: no quorum, not yet joined). A host that stands earlier in the list is gone back to when it serves again.
+ * While no host answers, statements fail at once with the last cause and the hosts are tried again with growing
+ * pauses: whoever polls needs no timers of its own.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, createConnection } from 'mysql2/promise';
-import { type DatabaseHost, describeHost, describeLocation, type MysqlLocation } from '#db/database-url.ts';
+import { describeHost, describeLocation, type MysqlLocation } from '#db/database-url.ts';
+import { failureOf, problemOf } from '#db/mysql-problem.ts';
 import type { SqlConnection, SqlRow, SqlValue } from '#db/sql-connection.ts';
 import type { Clock } from '#util/clock.ts';
 import { Failure } from '#util/failure.ts';
@@ -18,64 +21,64 @@ const statementMilliseconds = 5000;
 const pauseMillisecondsMin = 500;
 /** A database that comes back is found within this time. */
 const pauseMillisecondsMax = 15_000;
+/** How often a host that stands earlier in the list is tried. */
+const preferMilliseconds = 30_000;
 
-/** Codes of the server's own refusals; every other code is about the network or the connection. */
-const refusals: Readonly<Record<string, string>> = {
-  ER_ACCESS_DENIED_ERROR: 'DB_ACCESS_DENIED',
-  ER_DBACCESS_DENIED_ERROR: 'DB_ACCESS_DENIED',
-  ER_BAD_DB_ERROR: 'DB_DATABASE_MISSING',
-  ER_NO_SUCH_TABLE: 'DB_TABLE_MISSING',
-  ER_DUP_FIELDNAME: 'DB_COLUMN_EXISTS',
-  // What is wrong with a row stays wrong: there is no use in trying again.
-  ER_DATA_TOO_LONG: 'DB_ROW_REFUSED',
-  ER_WARN_DATA_OUT_OF_RANGE: 'DB_ROW_REFUSED',
-  ER_TRUNCATED_WRONG_VALUE: 'DB_ROW_REFUSED',
-  ER_TRUNCATED_WRONG_VALUE_FOR_FIELD: 'DB_ROW_REFUSED',
-  ER_BAD_NULL_ERROR: 'DB_ROW_REFUSED',
-  ER_CONSTRAINT_FAILED: 'DB_ROW_REFUSED',
-};
+/** A conflict is over in milliseconds, or somebody holds a lock for long: then others shall have the connection. */
+const conflictAttemptsMax = 6;
+const conflictMillisecondsMax = 3000;
+const conflictPauseMillisecondsMin = 10;
 
-/** The host is there and cannot serve: another one may. */
-const unservingCodes: readonly string[] = [
-  // Galera: "WSREP has not yet prepared node for application use".
-  'ER_UNKNOWN_COM_ERROR',
-  'ER_SERVER_SHUTDOWN',
-  'ER_NEW_ABORTING_CONNECTION',
-  'ER_CONNECTION_KILLED',
-  // The host is a replica, or was made read-only.
-  'ER_OPTION_PREVENTS_STATEMENT',
-  'ER_READ_ONLY_MODE',
-];
-/** Lost against another transaction, in Galera at its certification: the same statement again is likely to pass. */
-const conflictCodes: readonly string[] = ['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT'];
-const conflictAttemptsMax = 4;
+/**
+ * Values are put into statements with backslashes, which a server can be set to take for ordinary characters. A
+ * statement that we have given up must not be carried out later, behind a newer one: the server gives it up before us.
+ * Only MariaDB reads what stands between the marks.
+ */
+const session =
+  "SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')" +
+  ', lock_wait_timeout = 2, innodb_lock_wait_timeout = 2 /*M!100100 , max_statement_time = 4.5 */';
+/** For work that may take as long as it takes: migrations of tables with millions of rows. */
+const patientSession = session.slice(0, session.indexOf(', lock_wait_timeout'));
+/** SET is allowed on a Galera node that cannot serve; this is not. */
+const serves = 'SELECT 1';
 
-/** Values are put into statements with backslashes, which a server can be set to take for ordinary characters. */
-const escapesOn = "SET SESSION sql_mode = REPLACE(@@SESSION.sql_mode, 'NO_BACKSLASH_ESCAPES', '')";
+type Outcome = SqlRow[] | Failure | 'lost' | 'conflict';
 
 export class MysqlConnection implements SqlConnection {
   readonly dialect = 'mysql';
   readonly description: string;
   readonly #location: MysqlLocation;
   readonly #clock: Clock;
+  readonly #isPatient: boolean;
   #connection: Promise<Connection | Failure> | null = null;
   #lastFailure: Failure | null = null;
-  /** Index of the host to begin with. */
-  #firstHost = 0;
+  /** Index of the host to begin with; of the one in use, while there is a connection. */
+  #host = 0;
   #pauseMilliseconds = pauseMillisecondsMin;
   #retryAt = 0;
+  #preferAt = 0;
+  #isClosed = false;
 
-  constructor(location: MysqlLocation, clock: Clock) {
+  /** `isPatient`: statements take as long as they take. */
+  constructor(location: MysqlLocation, clock: Clock, isPatient = false) {
     this.description = describeLocation(location);
     this.#location = location;
     this.#clock = clock;
+    this.#isPatient = isPatient;
   }
 
-  /** Failures: DB_SERVER_UNREACHABLE, DB_ACCESS_DENIED, DB_DATABASE_MISSING, DB_TABLE_MISSING, DB_ROW_REFUSED, DB_QUERY_FAILED. */
+  /**
+   * Statements must be such that repeating them changes nothing: one whose answer was lost is sent again. Failures:
+   * DB_SERVER_UNREACHABLE, DB_ACCESS_DENIED, DB_DATABASE_MISSING, DB_TABLE_MISSING, DB_COLUMN_MISSING,
+   * DB_COLUMN_EXISTS, DB_ROW_REFUSED, DB_QUERY_FAILED.
+   */
   async query(statement: string, values: readonly SqlValue[] = []): Promise<SqlRow[] | Failure> {
-    const first = await this.#queryOnce(statement, values);
+    const first = await this.#settle(statement, values);
     // An idle connection that the server or a firewall has closed shows only now; a fresh one settles it.
-    return first === 'lost' ? this.#lastWord(await this.#queryOnce(statement, values)) : first;
+    if (first !== 'lost') return first;
+    const second = await this.#settle(statement, values);
+    if (second !== 'lost') return second;
+    return this.#lastFailure ?? new Failure('DB_SERVER_UNREACHABLE', `${this.description}: connection lost`);
   }
 
   async createDatabase(): Promise<Failure | null> {
@@ -86,32 +89,34 @@ export class MysqlConnection implements SqlConnection {
       await connection.query(`CREATE DATABASE IF NOT EXISTS \`${name.replaceAll('`', '``')}\``);
       return null;
     } catch (error) {
-      return this.#explain(error);
+      return failureOf(error, this.description);
     } finally {
       connection.destroy();
     }
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     const connection = await this.#connection;
     this.#connection = null;
     if (connection && !(connection instanceof Failure)) connection.destroy();
   }
 
-  /** Conflicts are settled here. */
-  async #queryOnce(statement: string, values: readonly SqlValue[]): Promise<SqlRow[] | Failure | 'lost'> {
-    let outcome = await this.#attempt(statement, values);
-    for (let attempt = 1; outcome === 'conflict' && attempt < conflictAttemptsMax; attempt++) {
-      outcome = await this.#attempt(statement, values);
+  /** Conflicts end here: after a pause, longer each time, of random length so that two do not meet again. */
+  async #settle(statement: string, values: readonly SqlValue[]): Promise<SqlRow[] | Failure | 'lost'> {
+    const begin = this.#clock.monotonic();
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.#attempt(statement, values);
+      if (outcome !== 'conflict') return outcome;
+      const isOver = this.#clock.monotonic() - begin > conflictMillisecondsMax;
+      if (isOver || attempt === conflictAttemptsMax) break;
+      await sleep(conflictPauseMillisecondsMin * 2 ** attempt * (0.5 + Math.random()));
     }
-    if (outcome !== 'conflict') return outcome;
     return this.#lastFailure ?? new Failure('DB_QUERY_FAILED', `${this.description}: conflict`);
   }
 
-  async #attempt(
-    statement: string,
-    values: readonly SqlValue[],
-  ): Promise<SqlRow[] | Failure | 'lost' | 'conflict'> {
+  async #attempt(statement: string, values: readonly SqlValue[]): Promise<Outcome> {
+    this.#prefer();
     const kept = this.#connect();
     const connection = await kept;
     if (connection instanceof Failure) return connection;
@@ -119,30 +124,26 @@ export class MysqlConnection implements SqlConnection {
       const [rows] = await connection.query({
         sql: statement,
         values: [...values],
-        timeout: statementMilliseconds,
+        ...(this.#isPatient ? {} : { timeout: statementMilliseconds }),
       });
       return Array.isArray(rows) ? (rows as SqlRow[]) : [];
     } catch (error) {
-      const code = String((error as { code?: string }).code);
-      if (conflictCodes.includes(code)) {
-        this.#lastFailure = this.#explain(error);
+      const failure = failureOf(error, `${this.description} at ${this.#describeHost(this.#host)}`);
+      const problem = problemOf(error);
+      if (problem === 'refused') return failure;
+      if (problem === 'conflict') {
+        this.#lastFailure = failure;
         return 'conflict';
       }
-      if (code.startsWith('ER_') && !unservingCodes.includes(code)) return this.#explain(error);
       // Of several statements on a connection that broke, the first lets go of it; the next one is not theirs.
       if (this.#connection === kept) {
-        this.#lastFailure = this.#explain(error);
+        this.#lastFailure = failure;
         this.#connection = null;
-        this.#firstHost++;
+        this.#host++;
       }
       connection.destroy();
       return 'lost';
     }
-  }
-
-  #lastWord(outcome: SqlRow[] | Failure | 'lost'): SqlRow[] | Failure {
-    if (outcome !== 'lost') return outcome;
-    return this.#lastFailure ?? new Failure('DB_SERVER_UNREACHABLE', `${this.description}: connection lost`);
   }
 
   /** The one connection, shared by everybody who asks while it is being made. */
@@ -170,6 +171,7 @@ export class MysqlConnection implements SqlConnection {
   #keep(connection: Connection): void {
     this.#lastFailure = null;
     this.#pauseMilliseconds = pauseMillisecondsMin;
+    this.#preferAt = this.#clock.monotonic() + preferMilliseconds;
     const kept = this.#connection;
     // Without a listener, a connection that breaks while idle would end the process.
     connection.on('error', () => {
@@ -178,36 +180,78 @@ export class MysqlConnection implements SqlConnection {
     });
   }
 
+  /** Back to a host that stands earlier in the list. Statements go on where they are until it has answered. */
+  #prefer(): void {
+    const used = this.#host % this.#location.hosts.length;
+    if (used === 0 || this.#connection === null || this.#clock.monotonic() < this.#preferAt) return;
+    this.#preferAt = this.#clock.monotonic() + preferMilliseconds;
+    const before = this.#connection;
+    void this.#connectToFirst(0, used, this.#location.database).then(async (found) => {
+      if (found instanceof Failure) return;
+      // Closed or lost meanwhile: whoever makes a new connection chooses its host.
+      if (this.#isClosed || this.#connection !== before) {
+        found.connection.destroy();
+        return;
+      }
+      this.#connection = Promise.resolve(found.connection);
+      this.#host = found.host;
+      this.#keep(found.connection);
+      const left = await before;
+      // After the statements that are under way.
+      if (!(left instanceof Failure)) await left.end().catch(() => left.destroy());
+    });
+  }
+
   async #connectToAny(database: string | undefined): Promise<Connection | Failure> {
-    let failure: Failure | null = null;
+    const found = await this.#connectToFirst(this.#host, this.#location.hosts.length, database);
+    if (found instanceof Failure) return found;
+    this.#host = found.host;
+    return found.connection;
+  }
+
+  /** The first of `count` hosts from `begin` on that serves. */
+  async #connectToFirst(
+    begin: number,
+    count: number,
+    database: string | undefined,
+  ): Promise<{ readonly connection: Connection; readonly host: number } | Failure> {
     const { hosts } = this.#location;
-    for (let step = 0; step < hosts.length; step++) {
-      const index = (this.#firstHost + step) % hosts.length;
-      const host = hosts[index]!;
+    let failure: Failure | null = null;
+    for (let step = 0; step < count; step++) {
+      const host = (begin + step) % hosts.length;
       try {
-        const connection = await createConnection({
-          host: host.host,
-          port: host.port,
-          user: this.#location.user,
-          password: this.#location.password,
-          connectTimeout: connectMilliseconds,
-          ...(database === undefined ? {} : { database }),
-        });
-        await connection.query(escapesOn);
-        this.#firstHost = index;
-        return connection;
+        return { connection: await this.#open(host, database), host };
       } catch (error) {
-        failure = this.#explain(error, host);
+        failure = failureOf(error, `${this.description} at ${this.#describeHost(host)}`);
       }
     }
     return failure ?? new Failure('DB_SERVER_UNREACHABLE', `${this.description}: no host`);
   }
 
-  #explain(error: unknown, host?: DatabaseHost): Failure {
-    const { code = '', message } = error as { code?: string; message: string };
-    const known = refusals[code] ?? (code.startsWith('ER_') ? 'DB_QUERY_FAILED' : 'DB_SERVER_UNREACHABLE');
-    const place = host === undefined ? '' : ` at ${describeHost(host)}`;
-    // An AggregateError of the resolver's several addresses has no message of its own.
-    return new Failure(known, `${this.description}${place}: ${message || code}`);
+  async #open(host: number, database: string | undefined): Promise<Connection> {
+    const { hosts, user, password } = this.#location;
+    const place = hosts[host]!;
+    const connection = await createConnection({
+      host: place.host,
+      port: place.port,
+      user,
+      password,
+      connectTimeout: connectMilliseconds,
+      ...(database === undefined ? {} : { database }),
+    });
+    try {
+      for (const sql of [this.#isPatient ? patientSession : session, serves]) {
+        await connection.query({ sql, timeout: connectMilliseconds });
+      }
+      return connection;
+    } catch (error) {
+      connection.destroy();
+      throw error;
+    }
+  }
+
+  #describeHost(host: number): string {
+    const { hosts } = this.#location;
+    return describeHost(hosts[host % hosts.length]!);
   }
 }

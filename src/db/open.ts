@@ -7,9 +7,10 @@ import { SqliteConnection } from '#db/sqlite.ts';
 import type { Clock } from '#util/clock.ts';
 import { Failure } from '#util/failure.ts';
 
-/** Failures: DB_URL_INVALID. */
-export function openDatabase(url: string, clock: Clock): SqlConnection | Failure {
+/** `isPatient`: statements may take as long as they take. Failures: DB_URL_INVALID. */
+export function openDatabase(url: string, clock: Clock, isPatient = false): SqlConnection | Failure {
   const location = parseDatabaseUrl(url);
   if (location instanceof Failure) return location;
-  return location.kind === 'sqlite' ? new SqliteConnection(location) : new MysqlConnection(location, clock);
+  if (location.kind === 'sqlite') return new SqliteConnection(location);
+  return new MysqlConnection(location, clock, isPatient);
 }

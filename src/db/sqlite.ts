@@ -7,6 +7,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describeLocation, type SqliteLocation } from '#db/database-url.ts';
+import { remedyFor } from '#db/remedy.ts';
 import type { SqlConnection, SqlRow, SqlValue } from '#db/sql-connection.ts';
 import { Failure } from '#util/failure.ts';
 
@@ -84,7 +85,9 @@ export class SqliteConnection implements SqlConnection {
       ? 'DB_TABLE_MISSING'
       : cause.startsWith('duplicate column name')
         ? 'DB_COLUMN_EXISTS'
-        : known;
-    return new Failure(code, `${this.description}: ${cause}`);
+        : / no column named |^no such column/.test(cause)
+          ? 'DB_COLUMN_MISSING'
+          : known;
+    return new Failure(code, `${this.description}: ${cause}${remedyFor(code)}`);
   }
 }

@@ -28,8 +28,6 @@ export class TableReader implements TableSource {
       `SELECT ${columns.join(', ')} FROM ${table}${filter} LIMIT ${Math.trunc(rowsMax)}`,
       where.map(([, value]) => value),
     );
-    if (!(rows instanceof Failure)) return rows as TableRow[];
-    if (rows.code !== 'DB_TABLE_MISSING' && rows.code !== 'DB_DATABASE_MISSING') return rows;
-    return new Failure(rows.code, `${rows.message} (anyvia db create --db URL lays the tables)`);
+    return rows instanceof Failure ? rows : (rows as TableRow[]);
   }
 }

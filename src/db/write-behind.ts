@@ -49,6 +49,7 @@ const defaultBatchRowsMax = 200;
 const pauseMillisecondsMin = 500;
 /** A database that comes back is written to within this time. */
 const pauseMillisecondsMax = 15_000;
+const logMilliseconds = 60_000;
 
 export class WriteBehind<Row> {
   readonly #writer: RowWriter<Row>;
@@ -66,7 +67,7 @@ export class WriteBehind<Row> {
   #pauseMilliseconds = 0;
   #retryAt = 0;
   #failingSince: number | null = null;
-  #lastProblem = '';
+  #loggedAt = 0;
 
   constructor(writer: RowWriter<Row>, source: RowSource<Row>, options: WriteBehindOptions) {
     this.#writer = writer;
@@ -193,9 +194,10 @@ export class WriteBehind<Row> {
       pauseMillisecondsMax,
     );
     this.#retryAt = now + this.#pauseMilliseconds;
+    // An outage shows in several ways (refused, reset, timed out): one line at its beginning, and one a minute.
+    if (this.#failingSince !== null && now - this.#loggedAt < logMilliseconds) return;
     this.#failingSince ??= now;
-    if (failure.message === this.#lastProblem) return;
-    this.#lastProblem = failure.message;
+    this.#loggedAt = now;
     this.#options.log.error(`${this.#options.name}: ${this.#waiting.size} changes wait: ${failure.message}`);
   }
 
@@ -207,6 +209,5 @@ export class WriteBehind<Row> {
     );
     this.#failingSince = null;
     this.#pauseMilliseconds = 0;
-    this.#lastProblem = '';
   }
 }
