@@ -11,11 +11,20 @@ import { createConnection } from 'mysql2/promise';
 export interface MariadbServer {
   readonly port: number;
   readonly url: string;
+  /** Of the process that runs now; 0 when none does. */
+  readonly pid: number;
   /** Ends the server; the data stay for {@link start}. */
   stop(): Promise<void>;
   start(): Promise<void>;
   /** Ends the server and removes its data. */
   remove(): Promise<void>;
+}
+
+export interface MariadbPlace {
+  /** Where the server makes its folder; the folder for temporary files unless told. */
+  readonly parent?: string;
+  /** More parameters of mariadbd, by the folder of its data. */
+  readonly parameters?: (data: string) => readonly string[];
 }
 
 const startMillisecondsMax = 30_000;
@@ -35,8 +44,8 @@ function findProgram(name: string): string | null {
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
 }
 
-export async function startMariadb(): Promise<MariadbServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'anyvia-mariadb-'));
+export async function startMariadb(place: MariadbPlace = {}): Promise<MariadbServer> {
+  const folder = mkdtempSync(join(place.parent ?? tmpdir(), 'anyvia-mariadb-'));
   const data = join(folder, 'data');
   const account = process.getuid?.() === 0 ? ['--user=root'] : [];
   const installed = spawnSync(
@@ -71,6 +80,7 @@ export async function startMariadb(): Promise<MariadbServer> {
       `--init-file=${setup}`,
       '--innodb-buffer-pool-size=16M',
       '--innodb-log-file-size=8M',
+      ...(place.parameters?.(data) ?? []),
     ];
     server = spawn(findProgram('mariadbd')!, parameters, { stdio: 'ignore' });
     await waitUntilReady(port, server);
@@ -89,7 +99,16 @@ export async function startMariadb(): Promise<MariadbServer> {
   };
   await start();
   const url = `mysql://${user}:${password}@127.0.0.1:${port}/opensips`;
-  return { port, url, stop, start, remove };
+  return {
+    port,
+    url,
+    get pid() {
+      return server?.pid ?? 0;
+    },
+    stop,
+    start,
+    remove,
+  };
 }
 
 async function freePort(): Promise<number> {
