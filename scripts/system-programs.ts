@@ -23,6 +23,7 @@ export const systemPrograms: readonly SystemProgram[] = [
   { command: 'mariadb-install-db', debianPackage: 'mariadb-server-core', ...database },
   // mariadb-install-db calls it, and the package of that does not depend on this one's.
   { command: 'my_print_defaults', debianPackage: 'mariadb-client-core', ...database },
+  { command: '/usr/lib/galera/libgalera_smm.so', debianPackage: 'galera-4', neededFor: 'a Galera cluster' },
   { command: 'openssl', debianPackage: 'openssl', neededFor: 'links over TLS' },
   { command: 'sipp', debianPackage: 'sip-tester', ...calls },
   { command: 'baresip', debianPackage: 'baresip-core', neededFor: 'calls by real user agents' },
@@ -42,12 +43,12 @@ export const systemPrograms: readonly SystemProgram[] = [
 
 const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin'];
 
-/** `command`: absolute (a program, or a header for gcc), or a name to be found on the PATH or where Debian keeps the programs of root. */
+/** `command`: absolute (a program, a header for gcc, or a library), or a name to be found on the PATH or where Debian keeps the programs of root. */
 export function isInstalled(command: string): boolean {
   const candidates = command.startsWith('/') ? [command] : folders.map((folder) => join(folder, command));
   return candidates.some((path) => {
     try {
-      accessSync(path, path.endsWith('.h') ? constants.R_OK : constants.X_OK);
+      accessSync(path, /\.(h|so)$/.test(path) ? constants.R_OK : constants.X_OK);
       return true;
     } catch {
       return false;

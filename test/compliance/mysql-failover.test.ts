@@ -5,6 +5,7 @@ import { openDatabase } from '#db/open.ts';
 import type { SqlConnection, SqlRow } from '#db/sql-connection.ts';
 import { ManualClock } from '#util/clock.ts';
 import { Failure } from '#util/failure.ts';
+import { until } from '../support/daemon.ts';
 import { type MariadbServer, mariadbMissing, startMariadb } from '../support/mariadb.ts';
 
 function must<Value>(outcome: Value | Failure): Value {
@@ -67,6 +68,17 @@ describe.skipIf(missing !== '')('several hosts of one database', () => {
     expect(await portOf()).not.toBe(before);
     await servers.find(({ port }) => port === before)!.start();
     expect(await portOf()).not.toBe(before);
+  });
+
+  it('the first host is used again when it is back, and statements meanwhile go on', async () => {
+    await servers[0]!.stop();
+    expect(await portOf()).toBe(servers[1]!.port);
+    clock.advance(40_000);
+    // Nobody there yet: whoever looks is not the one who asked.
+    expect(await portOf()).toBe(servers[1]!.port);
+    await servers[0]!.start();
+    clock.advance(40_000);
+    await until(async () => (await portOf()) === servers[0]!.port);
   });
 
   it('a conflict with another transaction is tried again', async () => {

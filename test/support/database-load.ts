@@ -15,15 +15,23 @@ const host = '127.0.0.1';
 const answerMilliseconds = 3000;
 const stepMilliseconds = 20;
 
-/** The routes that {@link DatabaseLoad} calls for, and the modules that they need. */
-export const loadRoutes = `
-${['proto_udp', 'tm', 'sl', 'rr', 'usrloc', 'registrar', 'sipmsgops', 'acc'].map((name) => `loadmodule "${name}.so"\n`).join('')}
+/** The script of a node that {@link DatabaseLoad} calls for. */
+export function loadScript(port: number, url: string): string {
+  const modules = ['proto_udp', 'tm', 'sl', 'rr', 'usrloc', 'registrar', 'sipmsgops', 'acc'];
+  return `
+log_level=3
+socket=udp:${host}:${port}
+${modules.map((name) => `loadmodule "${name}.so"\n`).join('')}
+modparam("usrloc", "working_mode_preset", "single-instance-sql-write-back")
+modparam("usrloc", "timer_interval", 2)
+modparam("usrloc|acc", "db_url", "${url}")
 route {
   if (is_method("REGISTER")) { save("location"); exit; }
   if (is_method("INVITE|BYE")) do_accounting("db", "missed");
   t_relay();
 }
 `;
+}
 
 export class DatabaseLoad {
   readonly #ports: readonly number[];

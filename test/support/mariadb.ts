@@ -11,6 +11,8 @@ import { createConnection } from 'mysql2/promise';
 export interface MariadbServer {
   readonly port: number;
   readonly url: string;
+  /** Holds `data`; gone with {@link remove}. */
+  readonly folder: string;
   /** Of the process that runs now; 0 when none does. */
   readonly pid: number;
   /** Ends the server; the data stay for {@link start}. */
@@ -102,6 +104,7 @@ export async function startMariadb(place: MariadbPlace = {}): Promise<MariadbSer
   return {
     port,
     url,
+    folder,
     get pid() {
       return server?.pid ?? 0;
     },
@@ -111,7 +114,7 @@ export async function startMariadb(place: MariadbPlace = {}): Promise<MariadbSer
   };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
   const { port } = probe.address() as { port: number };
@@ -120,7 +123,7 @@ async function freePort(): Promise<number> {
 }
 
 /** Asks with the account that the setup file makes: an open port alone comes before it. */
-async function waitUntilReady(port: number, server: ChildProcess): Promise<void> {
+export async function waitUntilReady(port: number, server: ChildProcess): Promise<void> {
   const deadline = Date.now() + startMillisecondsMax;
   for (;;) {
     if (server.exitCode !== null) throw new Error(`mariadbd ended with ${server.exitCode}`);

@@ -15,7 +15,7 @@ import type { SqlConnection } from '#db/sql-connection.ts';
 import { systemClock } from '#net/system-clock.ts';
 import { isFailure } from '#util/failure.ts';
 import { Daemon, freeUdpPorts, until } from '../support/daemon.ts';
-import { DatabaseLoad, loadRoutes } from '../support/database-load.ts';
+import { DatabaseLoad, loadScript } from '../support/database-load.ts';
 import { type MariadbServer, mariadbMissing, startMariadb } from '../support/mariadb.ts';
 
 const outageSeconds = Number(process.env.OUTAGE_SECONDS ?? '7');
@@ -54,18 +54,7 @@ describe.skipIf(missing !== '')('a database in trouble', { timeout: 90_000 + out
     expect(await connection.createDatabase()).toBeNull();
     expect(isFailure(await applyMigrations(connection))).toBe(false);
     [port] = (await freeUdpPorts(1)) as [number];
-    const script = `
-log_level=3
-socket=udp:127.0.0.1:${port}
-${loadRoutes}
-modparam("usrloc", "working_mode_preset", "single-instance-sql-write-back")
-modparam("usrloc", "timer_interval", 2)
-modparam("usrloc|acc", "db_url", "${server.url}")
-`;
-    // Parameters follow their modules, routes follow both.
-    const [modules, routes] = loadRoutes.split('\nroute {') as [string, string];
-    const ordered = script.replace(loadRoutes, modules) + `\nroute {${routes}`;
-    daemon = new Daemon(folder, 'node', ordered);
+    daemon = new Daemon(folder, 'node', loadScript(port, server.url));
     await daemon.start();
   }, 60_000);
 
