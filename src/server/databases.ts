@@ -7,6 +7,7 @@ import { LocationStore } from '#db/location-store.ts';
 import { openDatabase } from '#db/open.ts';
 import { RecordStore } from '#db/record-store.ts';
 import type { SqlConnection } from '#db/sql-connection.ts';
+import { TableGuard } from '#db/table-guard.ts';
 import { TableReader } from '#db/table-reader.ts';
 import type { Logger } from '#module/host.ts';
 import type { RecordService, TableService } from '#module/services.ts';
@@ -38,8 +39,9 @@ export class Databases {
   /** For the module `acc`. */
   readonly records: RecordService = {
     open: (url, table, onDone) => {
-      const connection = this.#connection(url);
-      if (isFailure(connection)) return connection;
+      const shared = this.#connection(url);
+      if (isFailure(shared)) return shared;
+      const connection = new TableGuard(shared, table);
       const monotonic = (): number => this.#clock.monotonic();
       const store = RecordStore.open(table, { connection, monotonic, log: this.#log, onDone });
       if (!isFailure(store)) this.#stores.push(store);
@@ -57,8 +59,9 @@ export class Databases {
   };
 
   #openLocation(options: LocationStorageOptions): LocationStorage | Failure {
-    const connection = this.#connection(options.url);
-    if (isFailure(connection)) return connection;
+    const shared = this.#connection(options.url);
+    if (isFailure(shared)) return shared;
+    const connection = new TableGuard(shared, options.table);
     const store = LocationStore.open(options, { connection, clock: this.#clock, log: this.#log });
     if (!isFailure(store)) this.#stores.push(store);
     return store;

@@ -123,7 +123,8 @@ for (const [name, missing] of Object.entries(unavailable)) {
       must(await connection.query("INSERT INTO missed_calls (callid) VALUES ('old')"));
       for (let time = 0; time < 2; time++) {
         must(await connection.query("DELETE FROM anyvia_migration WHERE name LIKE '001%'"));
-        expect(must(await applyMigrations(connection))).toEqual(['0010-acc', '0011-missed-calls']);
+        const done = must(await applyMigrations(connection));
+        expect(done.filter((line) => line.startsWith('00'))).toEqual(['0010-acc', '0011-missed-calls']);
       }
       expect(must(await connection.query('SELECT callid, anyvia_key FROM missed_calls'))).toEqual([
         { callid: 'old', anyvia_key: null },

@@ -242,6 +242,21 @@ describe('anyvia db', () => {
     );
   });
 
+  it('migrate refuses tables that a newer program laid, exit 69', async () => {
+    const path = `${folder}/newer.db`;
+    const url = `sqlite://${path}`;
+    expect((await run(['db', 'create', '--db', url])).code).toBe(0);
+    const { DatabaseSync } = await import('node:sqlite');
+    const file = new DatabaseSync(path);
+    file.exec("UPDATE version SET table_version = 1014 WHERE table_name = 'location'");
+    file.close();
+    const { code, error } = await run(['db', 'migrate', '--db', url]);
+    expect(code).toBe(69);
+    expect(error).toBe(
+      `anyvia: ${url}: table location has version 1014, this program knows 1013: it needs a newer anyvia [DB_SCHEMA_NEWER]\n`,
+    );
+  });
+
   it('migrate does not make a database that is not there', async () => {
     const { code } = await run(['db', 'migrate', '--db', `sqlite://${folder}/absent.db`]);
     expect(code).toBe(69);
