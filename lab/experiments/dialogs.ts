@@ -48,6 +48,8 @@ export async function runDialogs(lab: Lab, { calls, rate }: DialogsRun): Promise
   const samples: Sample[] = [];
   const sampling = new AbortController();
   const sampled = sampleAll(lab, samples, sampling.signal);
+  // What goes wrong there is thrown where it is waited for.
+  sampled.catch(() => undefined);
   await sleep((rampSeconds + ringSeconds + 2) * 1000);
   const broken = await whileAllAreUp(lab, calls);
   await caller.process.ended;
@@ -116,7 +118,7 @@ async function sampleAll(lab: Lab, samples: Sample[], signal: AbortSignal): Prom
 
 /** Null while the node starts or is gone. */
 async function sizesOf(node: LabNode): Promise<{ dialogs: number; profile: number } | null> {
-  const outcome = await node.look(['mi', 'profile_get_size', 'caller']);
+  const outcome = await node.look(['mi', 'profile_get_size', 'caller', '--json']);
   if (outcome.code !== 0) return null;
   const profile = (JSON.parse(outcome.stdout) as { Profile: { count: number } }).Profile.count;
   // It may be killed between the two questions.

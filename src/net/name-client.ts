@@ -1,12 +1,25 @@
 /**
- * Questions to the DNS servers of this machine (`node:dns`, its own sockets: neither the event loop nor the thread pool
- * waits). Names of /etc/hosts come first, and are not asked for. Node tells the lifetime of addresses alone.
+ * Questions to the DNS servers of this machine: their addresses come from `node:dns`, but that tells no lifetime of
+ * SRV and NAPTR records, nor of what does not exist. Names of /etc/hosts come first, and are not asked for.
  */
 
-import { Resolver } from 'node:dns';
+import { getServers } from 'node:dns';
+import type { Answer, DecodedPacket } from 'dns-packet';
+import {
+  DnsExchange,
+  type DnsServerPlace,
+  type ExchangeProblem,
+  type ExchangeSettings,
+} from '#net/dns-exchange.ts';
 import type { HostFile } from '#net/host-file.ts';
 import type { NameClient, TimedRecords } from '#net/name-cache.ts';
-import { type NameKind, type NameRecords, unansweredCode } from '#sip/name-port.ts';
+import {
+  type NameKind,
+  type NameRecords,
+  type NaptrRecord,
+  type SrvRecord,
+  unansweredCode,
+} from '#sip/name-port.ts';
 import { Failure } from '#util/failure.ts';
 
 export interface NameClientSettings {
@@ -19,39 +32,34 @@ export interface NameClientSettings {
   readonly tries: number;
 }
 
-/** NAPTR and SRV records, whose own lifetime is not told. */
-const serviceSeconds = 60;
-/** How long a name that does not exist is believed not to (RFC 2308 5: at most the SOA's; it is not told either). */
+/** How long a name that does not exist is believed not to, when no SOA says it. */
 const absenceSeconds = 30;
+/** RFC 2308 5: no longer than this, whatever the SOA says. */
+const absenceSecondsMax = 900;
+/** CNAMEs behind each other, over all questions that they take. */
+const aliasesMax = 8;
+const nameBytesMax = 253;
+const labelBytesMax = 63;
+const dnsPort = 53;
 /** What stands in a file of this machine may change at once. */
 const fileSeconds = 5;
 /** However many servers and tries there are: a caller does not wait longer. */
 const questionMillisecondsMax = 12_000;
 
-/** Codes that say "there is nothing of the kind". */
-const absences: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA', 'ENONAME']);
-/** Codes of a server that is not there, or that nobody heard from. */
-const silences: ReadonlySet<string> = new Set(['ETIMEOUT', 'ECONNREFUSED', 'ECANCELLED']);
-
 type Done<Kind extends NameKind> = (answer: TimedRecords<Kind> | Failure) => void;
 
-interface Found {
-  readonly error: NodeJS.ErrnoException | null;
-  readonly records: NameRecords[NameKind];
-  readonly life: number;
-}
-
 export class DnsClient implements NameClient {
-  readonly #resolver: Resolver;
+  readonly #settings: ExchangeSettings;
   readonly #hosts: HostFile;
   readonly #afterAnswer: () => void;
+  readonly #open = new Set<DnsExchange>();
 
   /** `afterAnswer` runs when an answer has been dealt with. */
   constructor(settings: NameClientSettings, hosts: HostFile, afterAnswer: () => void) {
-    this.#resolver = new Resolver({ timeout: settings.tryMilliseconds, tries: settings.tries });
-    const servers = settings.servers.length > 0 ? [...settings.servers] : this.#resolver.getServers();
-    if (settings.serversMax > 0) servers.splice(settings.serversMax);
-    this.#resolver.setServers(servers);
+    const { servers, serversMax, tryMilliseconds, tries } = settings;
+    const places = (servers.length > 0 ? servers : getServers()).map(readPlace);
+    if (serversMax > 0) places.splice(serversMax);
+    this.#settings = { servers: places, tryMilliseconds, tries };
     this.#hosts = hosts;
     this.#afterAnswer = afterAnswer;
   }
@@ -62,67 +70,129 @@ export class DnsClient implements NameClient {
       this.#afterAnswer();
     };
     this.#hosts.find(name, (addresses) => {
-      if (addresses === null) this.#askServers(kind, name, answer);
+      if (addresses === null && !canBeAsked(name))
+        answer(new Failure('NET_NAME_INVALID', `"${name}" is no name that a DNS server could know`));
+      else if (addresses === null) this.#askServers(kind, name, answer);
       else answer({ records: fromFile(kind, addresses), life: fileSeconds });
     });
   }
 
   close(): void {
-    this.#resolver.cancel();
+    for (const exchange of this.#open) exchange.cancel();
+    this.#open.clear();
   }
 
   #askServers(kind: NameKind, name: string, done: Done<NameKind>): void {
-    let isOver = false;
+    let current: DnsExchange | null = null;
     const finish = (answer: TimedRecords<NameKind> | Failure): void => {
-      if (isOver) return;
-      isOver = true;
       clearTimeout(timer);
+      this.#end(current);
       done(answer);
     };
-    const late = new Failure(unansweredCode, `no DNS server answered about "${name}" (${kind}) in time`);
-    const timer = setTimeout(() => finish(late), questionMillisecondsMax);
-    try {
-      this.#query(kind, name, (found) => finish(judge(kind, name, found)));
-    } catch (error) {
-      // A name that Node itself refuses, by throwing.
-      finish(new Failure('NET_NAME_INVALID', `"${name}" cannot be asked for: ${String(error)}`));
-    }
+    const timer = setTimeout(() => finish(unanswered(kind, name, late)), questionMillisecondsMax);
+    const ask = (alias: string, life: number, aliasesLeft: number): void => {
+      this.#end(current);
+      current = new DnsExchange(this.#settings, { kind, name: alias }, (reply) => {
+        if ('reason' in reply) {
+          finish(unanswered(kind, name, reply));
+          return;
+        }
+        const found = readRecords(kind, alias, reply, { life, aliasesLeft });
+        if ('alias' in found) ask(found.alias, found.life, found.aliasesLeft);
+        else finish(found);
+      });
+      this.#open.add(current);
+    };
+    ask(name, Number.POSITIVE_INFINITY, aliasesMax);
   }
 
-  #query(kind: NameKind, name: string, done: (found: Found) => void): void {
-    const resolver = this.#resolver;
-    if (kind === 'A' || kind === 'AAAA') {
-      const take = (
-        error: NodeJS.ErrnoException | null,
-        list: readonly { address: string; ttl: number }[],
-      ): void => {
-        const records = (list ?? []).map((entry) => entry.address);
-        done({ error, records, life: Math.min(...(list ?? []).map((entry) => entry.ttl)) });
-      };
-      if (kind === 'A') resolver.resolve4(name, { ttl: true }, take);
-      else resolver.resolve6(name, { ttl: true }, take);
-    } else if (kind === 'SRV')
-      resolver.resolveSrv(name, (error, records) =>
-        done({ error, records: records ?? [], life: serviceSeconds }),
-      );
-    else
-      resolver.resolveNaptr(name, (error, records) =>
-        done({ error, records: records ?? [], life: serviceSeconds }),
-      );
+  #end(exchange: DnsExchange | null): void {
+    if (exchange === null) return;
+    exchange.cancel();
+    this.#open.delete(exchange);
   }
 }
 
-function judge(
+/** RFC 1035 2.3.4. */
+function canBeAsked(name: string): boolean {
+  const lengths = name.split('.').map((label) => Buffer.byteLength(label));
+  return (
+    Buffer.byteLength(name) <= nameBytesMax &&
+    lengths.every((length) => length > 0 && length <= labelBytesMax)
+  );
+}
+
+/** `ADDRESS`, `ADDRESS:PORT`, `[ADDRESS]:PORT`. */
+function readPlace(text: string): DnsServerPlace {
+  const bracketed = /^\[(.*)\](?::(\d+))?$/.exec(text);
+  if (bracketed !== null) return { address: bracketed[1]!, port: Number(bracketed[2] ?? dnsPort) };
+  const parts = text.split(':');
+  // An IPv6 address without brackets has no port.
+  if (parts.length !== 2) return { address: text, port: dnsPort };
+  return { address: parts[0]!, port: Number(parts[1]) };
+}
+
+const late: ExchangeProblem = { reason: `nothing in ${questionMillisecondsMax} ms`, isSilent: true };
+
+function unanswered(kind: NameKind, name: string, { reason, isSilent }: ExchangeProblem): Failure {
+  if (isSilent)
+    return new Failure(unansweredCode, `no DNS server answered about "${name}" (${kind}): ${reason}`);
+  return new Failure('NET_NAME_REFUSED', `no DNS server would say about "${name}" (${kind}): ${reason}`);
+}
+
+/** What is still to be asked for: where the last CNAME of a reply leads. */
+interface Alias {
+  readonly alias: string;
+  readonly life: number;
+  readonly aliasesLeft: number;
+}
+
+/** RFC 1034 3.6.2: follows CNAMEs; the shortest lifetime on the way counts. */
+function readRecords(
   kind: NameKind,
-  name: string,
-  { error, records, life }: Found,
-): TimedRecords<NameKind> | Failure {
-  if (error === null) return records.length === 0 ? { records, life: absenceSeconds } : { records, life };
-  const code = error.code ?? 'UNKNOWN';
-  if (absences.has(code)) return { records: [], life: absenceSeconds };
-  if (silences.has(code))
-    return new Failure(unansweredCode, `no DNS server answered about "${name}" (${kind}): ${code}`);
-  return new Failure('NET_NAME_REFUSED', `the DNS servers would not say about "${name}" (${kind}): ${code}`);
+  asked: string,
+  reply: DecodedPacket,
+  before: { readonly life: number; readonly aliasesLeft: number },
+): TimedRecords<NameKind> | Alias {
+  const answers = reply.answers ?? [];
+  let { life, aliasesLeft } = before;
+  let name = asked.toLowerCase();
+  for (;;) {
+    const own = answers.filter((answer) => answer.type === kind && answer.name.toLowerCase() === name);
+    if (own.length > 0) return recordsOf(kind, own, life);
+    const next = answers.find((answer) => answer.type === 'CNAME' && answer.name.toLowerCase() === name);
+    if (next?.type !== 'CNAME' || aliasesLeft === 0) break;
+    aliasesLeft--;
+    life = Math.min(life, next.ttl ?? 0);
+    name = next.data.toLowerCase();
+  }
+  if (name !== asked.toLowerCase() && aliasesLeft > 0) return { alias: name, life, aliasesLeft };
+  return { records: [], life: Math.min(life, absenceOf(reply)) };
+}
+
+function recordsOf(kind: NameKind, answers: readonly Answer[], before: number): TimedRecords<NameKind> {
+  let life = before;
+  const records: (string | SrvRecord | NaptrRecord)[] = [];
+  for (const answer of answers) {
+    if (answer.type !== kind) continue;
+    life = Math.min(life, answer.ttl ?? 0);
+    if (answer.type === 'A' || answer.type === 'AAAA') records.push(answer.data);
+    else if (answer.type === 'SRV') {
+      const { priority = 0, weight = 0, port, target } = answer.data;
+      records.push({ priority, weight, port, name: target });
+    } else if (answer.type === 'NAPTR') {
+      const { order, preference, flags, services, replacement } = answer.data;
+      records.push({ order, preference, flags, service: services, replacement });
+    }
+  }
+  return { records: records as NameRecords[NameKind], life };
+}
+
+/** RFC 2308 5: the lesser of the SOA's own lifetime and its minimum. */
+function absenceOf(reply: DecodedPacket): number {
+  const soa = reply.authorities?.find((record) => record.type === 'SOA');
+  if (soa?.type !== 'SOA') return absenceSeconds;
+  return Math.min(absenceSecondsMax, soa.ttl ?? 0, soa.data.minimum ?? 0);
 }
 
 /** A name of the file has no records but addresses. */
