@@ -189,9 +189,23 @@ export interface RecordStorage {
   pump(): void;
 }
 
+export interface SpooledRecord extends StoredRecord {
+  readonly table: string;
+}
+
+/** A file in which records wait too, so that they outlive the process; implemented in `db`. */
+export interface RecordSpool {
+  readonly figures: { readonly bytes: number; readonly dropped: number };
+  add(record: SpooledRecord): void;
+  /** These need not wait any more. */
+  done(table: string, keys: readonly string[]): void;
+}
+
 /** Provided by the server. `onDone` hears the keys of records that are written. Failures: DB_URL_INVALID, DB_NAME_INVALID. */
 export interface RecordService {
   open(url: string, table: string, onDone: (keys: readonly string[]) => void): RecordStorage | Failure;
+  /** `each` gets what a former life left in the file. Failure: DB_SPOOL_UNUSABLE. */
+  spool?(path: string, each: (record: SpooledRecord) => void): RecordSpool | Failure;
 }
 
 /** Duties that one node of the cluster has at a time. */

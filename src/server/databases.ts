@@ -5,6 +5,7 @@
 
 import { LocationStore } from '#db/location-store.ts';
 import { openDatabase } from '#db/open.ts';
+import { FileRecordSpool } from '#db/record-spool.ts';
 import { RecordStore } from '#db/record-store.ts';
 import type { SqlConnection } from '#db/sql-connection.ts';
 import { TableGuard } from '#db/table-guard.ts';
@@ -47,6 +48,7 @@ export class Databases {
       if (!isFailure(store)) this.#stores.push(store);
       return store;
     },
+    spool: (path, each) => FileRecordSpool.open(path, { log: this.#log }, each),
   };
 
   /** For modules that read while a message waits: on connections of their own, so that no bulk write is before them. */

@@ -16,7 +16,7 @@ const answerMilliseconds = 3000;
 const stepMilliseconds = 20;
 
 /** The script of a node that {@link DatabaseLoad} calls for. */
-export function loadScript(port: number, url: string): string {
+export function loadScript(port: number, url: string, spool = ''): string {
   const modules = ['proto_udp', 'tm', 'sl', 'rr', 'usrloc', 'registrar', 'sipmsgops', 'acc'];
   return `
 log_level=3
@@ -25,6 +25,7 @@ ${modules.map((name) => `loadmodule "${name}.so"\n`).join('')}
 modparam("usrloc", "working_mode_preset", "single-instance-sql-write-back")
 modparam("usrloc", "timer_interval", 2)
 modparam("usrloc|acc", "db_url", "${url}")
+modparam("acc", "db_spool_file", "${spool}")
 route {
   if (is_method("REGISTER")) { save("location"); exit; }
   if (is_method("INVITE|BYE")) do_accounting("db", "missed");

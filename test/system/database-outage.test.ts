@@ -54,7 +54,7 @@ describe.skipIf(missing !== '')('a database in trouble', { timeout: 90_000 + out
     expect(await connection.createDatabase()).toBeNull();
     expect(isFailure(await applyMigrations(connection))).toBe(false);
     [port] = (await freeUdpPorts(1)) as [number];
-    daemon = new Daemon(folder, 'node', loadScript(port, server.url));
+    daemon = new Daemon(folder, 'node', loadScript(port, server.url, `${folder}/records`));
     await daemon.start();
   }, 60_000);
 
@@ -165,5 +165,28 @@ describe.skipIf(missing !== '')('a database in trouble', { timeout: 90_000 + out
       truncateSync(filler);
     });
     expect(log).not.toContain('record not kept');
+  });
+
+  it('that is away while the node is killed: its records are written by its next life', async () => {
+    await server.stop();
+    const load = new DatabaseLoad([port], 'crash');
+    await load.start();
+    await sleep(2000);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+    expect(await daemon.statistic('acc:db_spool_bytes')).toBeGreaterThan(10_000);
+    await daemon.kill();
+    await server.start();
+    await daemon.start();
+    let problems: string[] = [];
+    // A node without peers has nobody who knows the contacts that it had not written.
+    await until(async () => {
+      problems = (await load.missingIn(connection)).filter((line) => !line.startsWith('location'));
+      return problems.length === 0;
+    }, 30_000).catch(() => {});
+    expect(problems).toEqual([]);
+    expect(daemon.log).toMatch(/acc: \d+ records of a former life/);
+    await until(async () => (await daemon.statistic('acc:db_spool_bytes')) === 0);
+    expect(await daemon.statistic('acc:db_spool_dropped')).toBe(0);
   });
 });

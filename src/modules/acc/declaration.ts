@@ -141,6 +141,12 @@ const parameters: readonly ParameterDeclaration[] = [
   ...ignored('string', noAaa, ['aaa_url']),
   ...ignored('string', 'extra fields are no AVPs', ['db_table_avp']),
   { name: 'db_url', kind: 'string', default: null, help: 'Database of the kind "db".' },
+  {
+    name: 'db_spool_file',
+    kind: 'string',
+    default: '',
+    help: 'File of this node in which records wait too, so that they outlive a kill (100 MB at most, no fsync).',
+  },
   { name: 'db_table_acc', kind: 'string', default: 'acc', help: 'Table of calls and requests.' },
   { name: 'db_table_missed_calls', kind: 'string', default: 'missed_calls', help: 'Table of missed calls.' },
   ...columns.map(
@@ -172,7 +178,7 @@ function parseExtraFields(texts: readonly string[], kind: 'log' | 'db'): Map<str
 function databaseOf(host: ModuleHost, values: ParameterValues): AccountingDatabase | null {
   if (values.db_url === null || values.db_url === undefined || values.db_url === '') return null;
   return {
-    tables: new AccountingTables(host, String(values.db_url)),
+    tables: new AccountingTables(host, String(values.db_url), String(values.db_spool_file ?? '')),
     acc: String(values.db_table_acc),
     missedCalls: String(values.db_table_missed_calls),
     columns: Object.fromEntries(columns.map((name) => [name, String(values[`acc_${name}_column`])])),
@@ -183,7 +189,15 @@ function databaseOf(host: ModuleHost, values: ParameterValues): AccountingDataba
 export const acc = defineModule<AccountingModule>({
   name: 'acc',
   help: 'Accounting in the log and in a database.',
-  statistics: ['db_waiting', 'db_written', 'db_failures', 'db_refused', 'db_overflowed'],
+  statistics: [
+    'db_waiting',
+    'db_written',
+    'db_failures',
+    'db_refused',
+    'db_overflowed',
+    'db_spool_bytes',
+    'db_spool_dropped',
+  ],
   parameters,
   functions,
   variables: [

@@ -5,7 +5,13 @@
 
 import { createHash } from 'node:crypto';
 import type { ModuleHost } from '#module/host.ts';
-import { type RecordService, type RecordStorage, type StoredRecord, tableService } from '#module/services.ts';
+import {
+  type RecordService,
+  type RecordSpool,
+  type RecordStorage,
+  type StoredRecord,
+  tableService,
+} from '#module/services.ts';
 import { isFailure } from '#util/failure.ts';
 
 /** A table whose name is made of variables must not open storages without end. */
@@ -71,10 +77,15 @@ export class AccountingTables {
   readonly #url: string;
   readonly #service: RecordService | null;
   readonly #tables = new Map<string, RecordStorage>();
+  readonly #spoolPath: string;
+  #spool: RecordSpool | null = null;
+  #isSpoolOpen = false;
 
-  constructor(host: ModuleHost, url: string) {
+  /** `spoolPath`: file in which records wait too, '' for none. */
+  constructor(host: ModuleHost, url: string, spoolPath = '') {
     this.#host = host;
     this.#url = url;
+    this.#spoolPath = spoolPath;
     this.#service = host.optionalService(tableService)?.records ?? null;
     const gauge = (name: string, figure: keyof RecordStorage['figures']): void =>
       host.statistics.gauge('acc', name, () => this.#sum(figure));
@@ -83,7 +94,10 @@ export class AccountingTables {
     gauge('db_failures', 'failures');
     gauge('db_refused', 'refused');
     gauge('db_overflowed', 'overflowed');
+    host.statistics.gauge('acc', 'db_spool_bytes', () => this.#spool?.figures.bytes ?? 0);
+    host.statistics.gauge('acc', 'db_spool_dropped', () => this.#spool?.figures.dropped ?? 0);
     host.every(pumpMilliseconds, () => {
+      this.#openSpool();
       for (const table of this.#tables.values()) table.pump();
     });
   }
@@ -94,14 +108,32 @@ export class AccountingTables {
       this.#host.log.error(`acc: no table "${table}" for the record ${JSON.stringify(record.columns)}`);
       return;
     }
-    storage.append(record);
+    this.#openSpool();
+    this.#spool?.add({ table, ...record });
+    // What has no room is in the log instead.
+    if (!storage.append(record)) this.#spool?.done(table, [record.key]);
+  }
+
+  /** Not before the node runs: a check of the script must not touch what another node has written. */
+  #openSpool(): void {
+    if (this.#isSpoolOpen) return;
+    this.#isSpoolOpen = true;
+    if (this.#spoolPath === '' || this.#service?.spool === undefined) return;
+    let count = 0;
+    const opened = this.#service.spool(this.#spoolPath, ({ table, key, columns }) => {
+      count++;
+      this.#open(table)?.append({ key, columns });
+    });
+    if (isFailure(opened)) this.#host.log.error(`acc: ${opened.message}; records wait in memory only`);
+    else this.#spool = opened;
+    if (count > 0) this.#host.log.info(`acc: ${count} records of a former life are written now`);
   }
 
   #open(name: string): RecordStorage | null {
     const known = this.#tables.get(name);
     if (known !== undefined) return known;
     if (this.#service === null || this.#tables.size >= tablesMax) return null;
-    const opened = this.#service.open(this.#url, name, () => {});
+    const opened = this.#service.open(this.#url, name, (keys) => this.#spool?.done(name, keys));
     if (isFailure(opened)) return null;
     this.#tables.set(name, opened);
     return opened;
