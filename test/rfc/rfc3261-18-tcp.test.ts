@@ -81,6 +81,21 @@ describe('RFC 3261 18.1.1 a request that is longer than a datagram should be', (
     expect(way(only(later, 'INVITE'))).toBe('TCP tcp 10.0.0.8:5060');
   });
 
+  it('goes so without a transaction, too: an ACK with a long answer to an offer', () => {
+    const ack = (length: number, uri?: string): string =>
+      text({ method: 'ACK', length, ...(uri && { uri }) });
+    const node = new NodeHarness(`${sockets}${relay}`);
+    expect(way(only(node.receive(ack(500), '10.0.0.9:5070'), 'ACK'))).toBe('UDP udp 10.0.0.8:5060');
+    expect(way(only(node.receive(ack(2000), '10.0.0.9:5070'), 'ACK'))).toBe('TCP tcp 10.0.0.8:5060');
+    const onlyUdp = ack(2000, 'sip:bob@10.0.0.8;transport=udp');
+    expect(way(only(node.receive(onlyUdp, '10.0.0.9:5070'), 'ACK'))).toBe('UDP udp 10.0.0.8:5060');
+    // Who does not take the connection gets the ACK that its repeated 200 brings.
+    const deaf = new NodeHarness(`${sockets}${relay}`);
+    deaf.deaf.add(5060);
+    deaf.receive(ack(2000), '10.0.0.9:5070');
+    expect(way(only(deaf.receive(ack(2000), '10.0.0.9:5070'), 'ACK'))).toBe('UDP udp 10.0.0.8:5060');
+  });
+
   it('does so too when nothing answers the connection attempt', () => {
     const node = new NodeHarness(`${sockets}tcp_connect_timeout=500\n${relay}`);
     node.silent.add(5060);

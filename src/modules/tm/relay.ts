@@ -13,7 +13,7 @@ import type { MessageEdits } from '#sip/edits.ts';
 import { toBytes } from '#sip/serialize.ts';
 import { parseUri } from '#sip/uri.ts';
 import { equalUris } from '#sip/uri-equality.ts';
-import { Failure, isFailure } from '#util/failure.ts';
+import { type Failure, isFailure } from '#util/failure.ts';
 import { bracketed } from '#util/ip-address.ts';
 import { type Flow, isStream, type LocalSocket } from '#util/socket-address.ts';
 
@@ -243,12 +243,16 @@ function largeWay(
   { branch, context, state }: PreparedBranch,
   flow: Flow,
 ): { flow: Flow; above: number } | null {
-  if (isStream(flow.socket)) return null;
   if (branch.destinationUri !== null && (branch.socket ?? context.sendSocket) !== null) return null;
   const target = branch.destinationUri ?? firstPathUri(branch.path) ?? state.requestUri;
-  if (/;transport=udp(?:[;?>]|$)/i.test(target)) return null;
-  const stream = module.host.streamFlow(flow);
+  const stream = streamInstead(module, flow, target);
   return stream === null ? null : { flow: stream, above: module.largeBytes };
+}
+
+/** The same place over TCP; null when it is that already, cannot be, or `target` is a URI that asks for UDP. */
+function streamInstead(module: TransactionModule, flow: Flow, target: string): Flow | null {
+  const mustBeUdp = isStream(flow.socket) || /;transport=udp(?:[;?>]|$)/i.test(target);
+  return mustBeUdp ? null : module.host.streamFlow(flow);
 }
 
 /**
@@ -305,20 +309,27 @@ function relayStatelessly(module: TransactionModule, context: MessageContext): n
   return result;
 }
 
+/** RFC 3261 18.1.1: over TCP when it is long, as above. */
 function sendStatelessly(module: TransactionModule, context: MessageContext, flow: Flow): void {
-  const text = forwardRequestStatelessly(context.request, {
-    flow,
-    source: context.source,
-    requestUri: context.requestUri,
-    edits: context.edits,
-    headers: '',
-    viaParameter: module.parameters.viaParameter,
-  });
-  if (text instanceof Failure) {
-    module.host.log.debug(text.message, { code: text.code });
-    return;
+  const { destinationUri, requestUri, sendSocket } = context;
+  const textBy = (way: Flow): string | Failure =>
+    forwardRequestStatelessly(context.request, {
+      flow: way,
+      source: context.source,
+      requestUri,
+      edits: context.edits.clone(),
+      headers: '',
+      viaParameter: module.parameters.viaParameter,
+    });
+  let text = textBy(flow);
+  let way = flow;
+  const isFixed = destinationUri !== null && sendSocket !== null;
+  if (!isFailure(text) && text.length > module.largeBytes && !isFixed) {
+    way = streamInstead(module, flow, destinationUri ?? requestUri) ?? flow;
+    if (way !== flow) text = textBy(way);
   }
-  module.host.send(toBytes(text), flow);
+  if (isFailure(text)) module.host.log.debug(text.message, { code: text.code });
+  else module.host.send(toBytes(text), way);
 }
 
 /**
