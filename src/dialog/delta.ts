@@ -1,6 +1,6 @@
 /** What nodes tell each other of dialogs: small binary messages on one channel of the cluster link. */
 
-import type { DialogRecord } from '#dialog/dialog.ts';
+import type { DialogRecord, Leg } from '#dialog/dialog.ts';
 import {
   type ByteReader,
   boolean,
@@ -8,19 +8,28 @@ import {
   decode,
   encode,
   list,
+  longText,
   struct,
   text,
   u8,
   u32,
 } from '#util/codec.ts';
 
-export const deltaKinds = { record: 1, state: 2, end: 3, snapshotBegin: 4, snapshotEnd: 5 } as const;
+export const deltaKinds = {
+  record: 1,
+  state: 2,
+  end: 3,
+  snapshotBegin: 4,
+  snapshotEnd: 5,
+  closed: 6,
+} as const;
 
 export interface StateChange {
   readonly id: string;
   readonly state: number;
   readonly toTag: string;
   readonly start: number;
+  readonly callee: Leg;
 }
 
 export interface DialogEnd {
@@ -28,14 +37,24 @@ export interface DialogEnd {
   readonly reason: string;
 }
 
+/** What its end asked for is done. */
+export interface DialogClosed {
+  readonly id: string;
+}
+
 export type DialogDelta =
   | { readonly kind: 'record'; readonly body: DialogRecord }
   | { readonly kind: 'state'; readonly body: StateChange }
   | { readonly kind: 'end'; readonly body: DialogEnd }
+  | { readonly kind: 'closed'; readonly body: DialogClosed }
   | { readonly kind: 'snapshotBegin' | 'snapshotEnd'; readonly body: null };
 
 /** A dialog in more profiles than this is a script gone wrong. */
 const profilesMax = 256;
+/** So is one with more variables. */
+export const valuesMax = 256;
+
+const leg = struct<Leg>({ contact: longText, routeSet: longText, cseq: u32 });
 
 const recordCodec = struct<DialogRecord>({
   id: text,
@@ -51,16 +70,26 @@ const recordCodec = struct<DialogRecord>({
   start: u32,
   lifetime: u32,
   profiles: list(struct({ profile: text, value: text, hasValue: boolean }), profilesMax),
+  version: u32,
+  editor: u32,
+  caller: leg,
+  callee: leg,
+  duties: u32,
+  flags: text,
+  values: list(struct({ name: longText, isNumber: boolean, text: longText }), valuesMax),
+  kept: list(struct({ name: text, text: longText }), valuesMax),
 });
 
-const stateCodec = struct<StateChange>({ id: text, state: u8, toTag: text, start: u32 });
+const stateCodec = struct<StateChange>({ id: text, state: u8, toTag: text, start: u32, callee: leg });
 const endCodec = struct<DialogEnd>({ id: text, reason: text });
+const closedCodec = struct<DialogClosed>({ id: text });
 const nothing: Codec<null> = { size: () => 0, write: (_value, _bytes, offset) => offset, read: () => null };
 
 const bodies = {
   record: recordCodec,
   state: stateCodec,
   end: endCodec,
+  closed: closedCodec,
   snapshotBegin: nothing,
   snapshotEnd: nothing,
 } as const;

@@ -32,12 +32,15 @@ export class DialogTable {
     return this.#dialogs.get(id) ?? null;
   }
 
-  /** For requests without `did`: Call-ID and either tag must fit. */
+  /** For requests without `did` (RFC 3261 12.2.2): by Call-ID and both tags. */
   find(callId: string, fromTag: string, toTag: string): Dialog | null {
     const dialog = this.#byCallId.get(callId);
     if (dialog === undefined) return null;
-    const isDownstream = dialog.fromTag === fromTag;
-    return isDownstream || dialog.fromTag === toTag ? dialog : null;
+    return dialog.hasTags(fromTag, toTag) ? dialog : null;
+  }
+
+  withCallId(callId: string): Dialog | null {
+    return this.#byCallId.get(callId) ?? null;
   }
 
   /** Null when the table is full or the dialog has ended already. */

@@ -86,6 +86,24 @@ export interface StatelessService {
 }
 export const statelessService = serviceToken<StatelessService>('sl');
 
+/** A call that is over, as those who act on its end see it. */
+export interface EndedDialog {
+  readonly id: string;
+  readonly callId: string;
+  readonly fromTag: string;
+  readonly toTag: string;
+  /** When it was answered, to the second; unix milliseconds. */
+  readonly start: number;
+  /** Unix milliseconds. */
+  readonly ended: number;
+  /** As `$DLG_end_reason`. */
+  readonly reason: string;
+  /** What the listener's module kept with it. */
+  readonly kept: string;
+  /** The node whose duty it was is gone, and has done it: only what can be done twice is to be done again. */
+  readonly isRepeat: boolean;
+}
+
 /** Provided by `dialog`. */
 export interface DialogService {
   /** Creates a dialog for an initial INVITE; true if the context has one afterwards. */
@@ -93,6 +111,13 @@ export interface DialogService {
   dialogId(context: MessageContext): string | null;
   /** Gives a context the dialog of that id, which another node began; false when it is not known here. */
   attach(context: MessageContext, id: string): boolean;
+  /** Keeps a text of the module `name` with the context's dialog, on all nodes; false when there is no dialog. */
+  keep(context: MessageContext, name: string, text: string): boolean;
+  /**
+   * `listener` is called when an answered dialog ends with which `name` keeps something: on one node of the cluster,
+   * whichever node saw the end; once more on another (`isRepeat`) when that node dies soon afterwards.
+   */
+  onEnd(name: string, listener: (dialog: EndedDialog) => void): void;
 }
 export const dialogService = serviceToken<DialogService>('dialog');
 

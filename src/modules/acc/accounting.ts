@@ -1,16 +1,16 @@
 /**
  * What `do_accounting` asked for, per request, and the lines and rows it leads to. A record follows the final response
- * upstream, or, for calls, the BYE: a BYE that another node handles ends the call without a record here.
+ * upstream, or, for calls, the end of the dialog: it is written by the dialog's owner, whichever node saw the BYE, or by its
+ * successor. What it needs is kept with the dialog.
  */
 
 import type { MessageContext } from '#module/context.ts';
 import type { OutgoingReply } from '#module/hooks.ts';
 import type { ModuleHost } from '#module/host.ts';
-import { dialogService, type StoredRecord } from '#module/services.ts';
+import { dialogService, type EndedDialog, type StoredRecord } from '#module/services.ts';
 import { type AccountingTables, type RecordTimes, recordColumns, recordKey } from '#modules/acc/records.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { reasonPhrase } from '#sip/status.ts';
-import { dropOldest } from '#util/oldest.ts';
 
 export interface AccountingFlags {
   readonly cdr: boolean;
@@ -69,19 +69,23 @@ interface RecordContext {
   readonly dialog?: string;
 }
 
-interface OpenCall {
+/** What the dialog keeps, as JSON; times are ms since 1970. */
+interface KeptCall {
   readonly created: number;
+  /** 0 until then. */
   readonly answered: number;
-  readonly invite: SipMessage;
-  readonly toTag: string;
-  readonly extra: ReadonlyMap<string, string>;
+  readonly extra: readonly (readonly [string, string])[];
   readonly kinds: RecordKinds;
   readonly table: string;
-  readonly dialog: string;
 }
 
-/** Calls whose BYE is waited for; the oldest gives way when more are open. */
-const openCallsMax = 100_000;
+/** What a record says of the request. */
+type Accounted = Pick<SipMessage, 'method' | 'fromTag' | 'callId' | 'cseqNumber'> & {
+  readonly topVia: { readonly branch: string };
+};
+
+/** By this name the dialog keeps what the record of its end needs. */
+const keptName = 'acc';
 
 export const recordTexts = {
   answered: 'ACC: transaction answered: ',
@@ -99,7 +103,6 @@ export class AccountingModule {
   readonly #database: AccountingDatabase | null;
   #immediate = 0;
   readonly #accountings = new WeakMap<SipMessage, Accounting>();
-  readonly #openCalls = new Map<string, OpenCall>();
 
   constructor(
     host: ModuleHost,
@@ -115,6 +118,7 @@ export class AccountingModule {
     this.#database = options.database;
     host.hooks.beforeReplySent.push((reply) => this.#onReply(reply));
     host.hooks.onEndToEndAck.push((context) => this.#onAck(context));
+    this.#listen();
   }
 
   /** Flags add up over several calls. */
@@ -132,7 +136,7 @@ export class AccountingModule {
     }
     if (flags.table !== '') accounting.table = flags.table;
     if (!flags.cdr || context.request.method !== 'INVITE') return;
-    if (this.#host.optionalService(dialogService)?.create(context) === true) return;
+    if (this.#beginCall(context, accounting)) return;
     accounting.cdr = false;
     this.#host.log.warn('do_accounting: "cdr" needs the dialog module; the call has no record of its end');
   }
@@ -206,7 +210,6 @@ export class AccountingModule {
   #onReply({ context, status, response, toTag }: OutgoingReply): void {
     if (status < 200) return;
     const request = context.request;
-    if (request.method === 'BYE' && status < 300) this.#endCall(context);
     const accounting = this.#accounting(context);
     if (accounting === undefined || !accounting.active) return;
     const isInvite = request.method === 'INVITE';
@@ -214,7 +217,7 @@ export class AccountingModule {
     const reason = response?.reason ?? reasonPhrase(status);
     const parts = { toTag: answerTag, status: String(status), reason, tail: '' };
     if (status < 300) {
-      if (isInvite && accounting.cdr && request.toTag === '') this.#openCall(context, accounting, answerTag);
+      if (isInvite && accounting.cdr && request.toTag === '') this.#keepCall(context, accounting);
       else this.#record(recordTexts.answered, request, parts, accounting);
       return;
     }
@@ -234,46 +237,56 @@ export class AccountingModule {
     );
   }
 
-  #openCall(context: MessageContext, accounting: Accounting, toTag: string): void {
-    const id = this.#host.optionalService(dialogService)?.dialogId(context) ?? null;
-    if (id === null || this.#openCalls.has(id)) return;
-    if (this.#openCalls.size >= openCallsMax) dropOldest(this.#openCalls);
-    this.#openCalls.set(id, {
-      created: accounting.created,
-      answered: this.#host.clock.wall(),
-      invite: context.request,
-      toTag,
-      extra: accounting.extra,
-      kinds: accounting.kinds,
-      table: accounting.table,
-      dialog: id,
-    });
+  /** False without dialogs. The dialog is told to the peers with what it keeps from the start. */
+  #beginCall(context: MessageContext, accounting: Accounting): boolean {
+    const dialogs = this.#host.optionalService(dialogService);
+    if (dialogs === null || !dialogs.create(context)) return false;
+    dialogs.keep(context, keptName, keptText(accounting, 0));
+    return true;
   }
 
-  #endCall(context: MessageContext): void {
-    const id = this.#host.optionalService(dialogService)?.dialogId(context) ?? null;
-    const call = id === null ? undefined : this.#openCalls.get(id);
-    if (id === null || call === undefined) return;
-    this.#openCalls.delete(id);
+  /** The dialog module may be loaded behind this one. */
+  #listen(): void {
+    let isListening = false;
+    const listen = (): void => {
+      if (isListening) return;
+      const dialogs = this.#host.optionalService(dialogService);
+      isListening = dialogs !== null;
+      dialogs?.onEnd(keptName, (dialog) => this.#endCall(dialog));
+    };
+    listen();
+    this.#host.every(1000, listen);
+  }
+
+  #keepCall(context: MessageContext, accounting: Accounting): void {
+    const text = keptText(accounting, this.#host.clock.wall());
+    this.#host.optionalService(dialogService)?.keep(context, keptName, text);
+  }
+
+  #endCall({ id, callId, fromTag, toTag, start, ended, kept, isRepeat }: EndedDialog): void {
+    const { created, answered, extra, kinds, table } = JSON.parse(kept) as KeptCall;
+    // Its INVITE was answered past the node that accounted it: the dialog knows the second.
+    const since = answered === 0 ? start : answered;
     const seconds = (milliseconds: number): number => Math.round(milliseconds / 1000);
-    const duration = seconds(this.#host.clock.wall() - call.answered);
-    const setup = seconds(call.answered - call.created);
-    const tail = `;created=${Math.floor(call.created / 1000)};setuptime=${setup};duration=${duration}`;
+    const setup = seconds(since - created);
+    const tail = `;created=${Math.floor(created / 1000)};setuptime=${setup};duration=${seconds(ended - since)}`;
+    // The node that is gone wrote its line; its row may have been lost with it, and a row is written once by its key.
+    const record = { created, answered: since, extra: new Map(extra), table, dialog: id };
     this.#record(
       recordTexts.ended,
-      call.invite,
-      { toTag: call.toTag, status: '200', reason: 'OK', tail },
-      call,
+      { method: 'INVITE', fromTag, callId, cseqNumber: 0, topVia: { branch: '' } },
+      { toTag, status: '200', reason: 'OK', tail },
+      { ...record, kinds: { log: kinds.log && !isRepeat, db: kinds.db } },
     );
   }
 
-  #record(text: string, message: SipMessage, parts: RecordText, accounting: RecordContext): void {
+  #record(text: string, message: Accounted, parts: RecordText, accounting: RecordContext): void {
     if (accounting.kinds.log) this.#line(text, message, parts, accounting.extra);
     if (accounting.kinds.db && this.#database !== null)
       this.#row(text, message, parts, accounting, this.#database);
   }
 
-  #line(text: string, message: SipMessage, parts: RecordText, extra?: ReadonlyMap<string, string>): void {
+  #line(text: string, message: Accounted, parts: RecordText, extra?: ReadonlyMap<string, string>): void {
     const timestamp = Math.floor(this.#host.clock.wall() / 1000);
     let line =
       `${text}timestamp=${timestamp};method=${message.method};from_tag=${message.fromTag};to_tag=${parts.toTag}` +
@@ -284,7 +297,7 @@ export class AccountingModule {
 
   #row(
     text: string,
-    message: SipMessage,
+    message: Accounted,
     parts: RecordText,
     accounting: RecordContext,
     database: AccountingDatabase,
@@ -321,7 +334,7 @@ export class AccountingModule {
   }
 
   #columns(
-    message: SipMessage,
+    message: Accounted,
     parts: RecordText,
     more: {
       readonly extra: ReadonlyMap<string, string>;
@@ -342,4 +355,8 @@ export class AccountingModule {
     };
     return recordColumns({ texts, time: more.wall, times: more.times, extra }, database.columns);
   }
+}
+
+function keptText({ created, extra, kinds, table }: Accounting, answered: number): string {
+  return JSON.stringify({ created, answered, extra: [...extra], kinds, table } satisfies KeptCall);
 }

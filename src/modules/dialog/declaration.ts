@@ -4,10 +4,11 @@ import type { Dialog } from '#dialog/dialog.ts';
 import type { MessageContext } from '#module/context.ts';
 import { defineModule, type ParameterDeclaration, type VariableDeclaration } from '#module/define.ts';
 import { dialogService } from '#module/services.ts';
-import { bareProfile, DialogModule } from '#modules/dialog/dialog-module.ts';
+import { DialogModule } from '#modules/dialog/dialog-module.ts';
 import { dialogFunctions } from '#modules/dialog/functions.ts';
+import { bareProfile, headerLines, readSettings } from '#modules/dialog/settings.ts';
 import type { Value } from '#script/value.ts';
-import { Failure } from '#util/failure.ts';
+import { Failure, isFailure } from '#util/failure.ts';
 
 function ignored(kind: 'integer' | 'string', names: string, reason: string): ParameterDeclaration[] {
   return names.split(' ').map((name) => ({ name, kind, default: null, ignored: reason, help: reason }));
@@ -44,13 +45,29 @@ const parameters: readonly ParameterDeclaration[] = [
     'db_url table_name cachedb_url profile_value_prefix profile_no_value_prefix',
     inMemory,
   ),
-  ...ignored('string', 'profile_size_prefix dlg_extra_hdrs event_id_format', inMemory),
+  ...ignored('string', 'profile_size_prefix event_id_format', inMemory),
   ...ignored(
     'integer',
     'enable_stats hash_size log_profile_hash_size delete_delay',
     'tables grow by themselves',
   ),
-  ...ignored('integer', 'dlg_match_mode race_condition_timeout', 'by id first, then by Call-ID and tags'),
+  {
+    name: 'dlg_match_mode',
+    kind: 'integer',
+    default: 1,
+    help: 'How a request finds its dialog: 0 by `did` alone, 1 then by Call-ID and tags, 2 by these alone.',
+  },
+  {
+    name: 'dlg_extra_hdrs',
+    kind: 'string',
+    default: null,
+    help: 'Header lines for BYEs of our own.',
+  },
+  ...ignored(
+    'integer',
+    'race_condition_timeout',
+    'a CANCEL that crosses the answer leaves the call to its sides',
+  ),
   ...ignored('integer', 'options_ping_interval reinvite_ping_interval', 'there are no in-dialog pings yet'),
   ...ignored('integer', 'auto_prack_hangup_on_failure auto_prack_fr_timeout', 'PRACK passes through'),
 ];
@@ -92,8 +109,11 @@ const variables: readonly Variable[] = [
   {
     names: ['DLG_timeout'],
     inner: 'none',
-    help: 'Seconds that the dialog may last; writable.',
-    read: (_module, context) => (context.dialog as Dialog | null)?.lifetime ?? null,
+    help: 'Seconds that the dialog may last from now on, before its answer from then on; writable.',
+    read: (module, context) => {
+      const dialog = context.dialog as Dialog | null;
+      return dialog === null ? null : module.secondsLeft(dialog);
+    },
     write: (module, context, value) => {
       const seconds = Number(value);
       const dialog = context.dialog as Dialog | null;
@@ -103,15 +123,23 @@ const variables: readonly Variable[] = [
   {
     names: ['dlg_val'],
     inner: 'required',
-    help: 'A value kept with the dialog; NULL deletes it.',
+    help: 'A value kept with the dialog on all nodes; NULL deletes it.',
     read: (_module, context, name) => (context.dialog as Dialog | null)?.values.get(name ?? '') ?? null,
-    write: (_module, context, value, name) => {
+    write: (module, context, value, name) => {
       const dialog = context.dialog as Dialog | null;
-      if (value === null) dialog?.values.delete(name ?? '');
-      else dialog?.values.set(name ?? '', value);
+      if (dialog !== null) module.setValue(dialog, name ?? '', value);
     },
   },
 ];
+
+function calleeOf({ toTag, caller, callee }: Dialog): Record<string, string> {
+  return {
+    callee_tag: toTag,
+    callee_contact: callee.contact,
+    caller_cseq: String(caller.cseq),
+    callee_route_set: callee.routeSet,
+  };
+}
 
 /** A listing longer than this helps nobody. */
 const listedMax = 10_000;
@@ -122,14 +150,16 @@ function describe(dialog: Dialog, withContext: boolean): Record<string, unknown>
     state: dialog.state,
     user_flags: dialog.flags,
     timestart: dialog.start,
-    timeout: dialog.start + dialog.lifetime,
+    timeout: dialog.start === 0 ? 0 : dialog.start + dialog.lifetime,
     callid: dialog.callId,
     from_uri: dialog.fromUri,
     to_uri: dialog.toUri,
     caller_tag: dialog.fromTag,
-    caller_contact: dialog.callerContact,
+    caller_contact: dialog.caller.contact,
+    callee_cseq: String(dialog.callee.cseq),
+    caller_route_set: dialog.caller.routeSet,
     owner: dialog.owner,
-    CALLEES: dialog.toTag === '' ? [] : [{ callee_tag: dialog.toTag }],
+    CALLEES: dialog.toTag === '' ? [] : [calleeOf(dialog)],
   };
   if (withContext) {
     described.context = {
@@ -150,9 +180,16 @@ function list(module: DialogModule, callId: unknown, withContext: boolean): unkn
   return { Dialogs: dialogs };
 }
 
+function end(module: DialogModule, key: string, headers: string): unknown {
+  const dialog = module.table.get(key) ?? module.table.withCallId(key);
+  if (dialog === null) return new Failure('404', 'Requested Dialog not found');
+  if (module.terminate(dialog, 'MI Termination', headers)) return 'OK';
+  return new Failure('403', 'The dialog is not answered yet: its caller or callee can end it');
+}
+
 function knownProfile(module: DialogModule, name: unknown): string | Failure {
   const profile = bareProfile(String(name));
-  return module.profiles.has(profile) ? profile : new Failure('404', 'Profile not found');
+  return module.settings.profiles.has(profile) ? profile : new Failure('404', 'Profile not found');
 }
 
 export const dialog = defineModule<DialogModule>({
@@ -174,6 +211,10 @@ export const dialog = defineModule<DialogModule>({
     'create_recv',
     'update_recv',
     'delete_recv',
+    'mismatched_dids',
+    'refused_dialogs',
+    'ends_held',
+    'ends_dropped',
   ],
   commands: [
     {
@@ -189,6 +230,13 @@ export const dialog = defineModule<DialogModule>({
       parameters: ['callid?'],
       help: 'The same with values and profiles.',
       run: (module, { callid }) => list(module, callid, true),
+    },
+    {
+      name: 'dialog:end_dlg',
+      aliases: ['dlg_end_dlg'],
+      parameters: ['dialog_id', 'extra_hdrs?'],
+      help: 'Ends an answered dialog, by its id or Call-ID: BYE to both sides.',
+      run: (module, { dialog_id, extra_hdrs }) => end(module, String(dialog_id), headerLines(extra_hdrs)),
     },
     {
       name: 'dialog:profile_get_size',
@@ -219,12 +267,14 @@ export const dialog = defineModule<DialogModule>({
       parameters: [],
       help: 'All profiles.',
       run: (module) => ({
-        Profiles: [...module.profiles].map(([name, hasValue]) => ({ name, 'has value': hasValue })),
+        Profiles: [...module.settings.profiles].map(([name, hasValue]) => ({ name, 'has value': hasValue })),
       }),
     },
   ],
   create: (host, values) => {
-    const module = new DialogModule(host, values);
+    const settings = readSettings(values);
+    if (isFailure(settings)) return settings;
+    const module = new DialogModule(host, settings);
     host.provide(dialogService, module);
     return module;
   },

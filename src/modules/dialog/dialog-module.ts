@@ -3,19 +3,25 @@
  * peers at the moment they change. A BYE ends a dialog on every node, whichever node saw it.
  */
 
-import { type DialogDelta, decodeDelta, encodeDelta, type StateChange } from '#dialog/delta.ts';
-import { type Dialog, type DialogRecord, dialogStates } from '#dialog/dialog.ts';
+import { type DialogDelta, decodeDelta, encodeDelta, type StateChange, valuesMax } from '#dialog/delta.ts';
+import { type Dialog, type DialogRecord, dialogDuties, dialogStates, noLeg } from '#dialog/dialog.ts';
 import { DialogTable } from '#dialog/dialog-table.ts';
+import { DueWheel } from '#dialog/due-wheel.ts';
 import type { MessageContext } from '#module/context.ts';
-import type { ParameterValues } from '#module/define.ts';
 import type { OutgoingReply } from '#module/hooks.ts';
 import { type ClusterSubscriber, clusterChannels, type ModuleHost } from '#module/host.ts';
-import type { DialogService } from '#module/services.ts';
+import type { DialogService, EndedDialog } from '#module/services.ts';
 import type { Counter } from '#module/statistics.ts';
+import { Closing } from '#modules/dialog/closing.ts';
+import { Duty } from '#modules/dialog/duty.ts';
+import { calleeRoutes, callerRoutes, contactOf, noteReply, noteRequest } from '#modules/dialog/legs.ts';
+import { endBoth } from '#modules/dialog/requests-within.ts';
+import { type DialogSettings, matchModes } from '#modules/dialog/settings.ts';
+import type { MessageEdits } from '#sip/edits.ts';
 import { headerNames } from '#sip/header-name.ts';
 import { findParameter } from '#sip/parameters.ts';
 import { detach } from '#sip/serialize.ts';
-import type { Timer, TimerTarget } from '#util/timer-queue.ts';
+import { isFailure } from '#util/failure.ts';
 
 /** A peer's dialog lives this much longer here than there: its owner is the one to end it in time. */
 const copyGraceSeconds = 60;
@@ -26,62 +32,79 @@ const silenceMilliseconds = 10_000;
 /** What a node that has just started may hear of from a peer that does not know better yet. */
 const staleMilliseconds = 60_000;
 
-class Lifetime implements TimerTarget {
-  readonly #expire: (now: number) => void;
-  timer: Timer | null = null;
+/** A successor waits so long after a lifetime, for the owner may be there again. */
+const inheritedSeconds = 4;
+/** Nodes still come or go: look again after so long. */
+const unsettledSeconds = 2;
 
-  constructor(expire: (now: number) => void) {
-    this.#expire = expire;
-  }
-
-  onTimer(_kind: number, now: number): void {
-    this.#expire(now);
-  }
-}
+const countedNames = [
+  'processed_dialogs',
+  'expired_dialogs',
+  'failed_dialogs',
+  'create_sent',
+  'update_sent',
+  'delete_sent',
+  'create_recv',
+  'update_recv',
+  'delete_recv',
+  'mismatched_dids',
+];
 
 export class DialogModule implements DialogService, ClusterSubscriber {
   readonly host: ModuleHost;
   readonly table = new DialogTable();
-  readonly defaultSeconds: number;
-  /** Name of the Record-Route parameter. */
-  readonly routeParameter: string;
-  /** Declared profiles, without suffix: true when it has values. */
-  readonly profiles: ReadonlyMap<string, boolean>;
-  readonly #lifetimes = new Map<string, Lifetime>();
+  readonly settings: DialogSettings;
+  readonly #wheel = new DueWheel<Dialog>();
+  readonly #duty: Duty;
+  readonly #closing: Closing;
   readonly #counters: Readonly<Record<string, Counter>>;
   /** When each peer was last reached, and in which life. */
   readonly #lost = new Map<number, { readonly incarnation: number; readonly at: number }>();
   readonly #incarnations = new Map<number, number>();
   #created = 0;
 
-  constructor(host: ModuleHost, parameters: ParameterValues) {
+  constructor(host: ModuleHost, settings: DialogSettings) {
     this.host = host;
-    this.defaultSeconds = Number(parameters.default_timeout);
-    this.routeParameter = String(parameters.rr_param);
-    this.profiles = new Map([
-      ...profileNames(parameters.profiles_no_value).map((name) => [name, false] as const),
-      ...profileNames(parameters.profiles_with_value).map((name) => [name, true] as const),
-    ]);
-    const names = ['processed_dialogs', 'expired_dialogs', 'failed_dialogs', 'create_sent', 'update_sent'];
-    names.push('delete_sent', 'create_recv', 'update_recv', 'delete_recv');
-    this.#counters = Object.fromEntries(names.map((name) => [name, host.statistics.counter('dialog', name)]));
+    this.settings = settings;
+    this.#duty = new Duty(host);
+    this.#closing = new Closing(host, this.#duty, (id) => this.#tell({ kind: 'closed', body: { id } }, true));
+    this.#counters = Object.fromEntries(
+      countedNames.map((name) => [name, host.statistics.counter('dialog', name)]),
+    );
     const { answered, confirmed, early } = dialogStates;
-    host.statistics.gauge('dialog', 'active_dialogs', () => this.table.count([answered, confirmed]));
-    host.statistics.gauge('dialog', 'early_dialogs', () => this.table.count([early]));
-    host.hooks.beforeRequestSent.push((context, _edits, now) => this.#beforeRequestSent(context, now));
-    host.hooks.beforeReplySent.push((reply, now) => this.#beforeReplySent(reply, now));
-    host.hooks.onLooseRoute.push((context, routeParameters, now) =>
+    const { statistics, hooks } = host;
+    statistics.gauge('dialog', 'active_dialogs', () => this.table.count([answered, confirmed]));
+    statistics.gauge('dialog', 'early_dialogs', () => this.table.count([early]));
+    statistics.gauge('dialog', 'refused_dialogs', () => this.table.refusedFull);
+    statistics.gauge('dialog', 'ends_held', () => this.#closing.held);
+    statistics.gauge('dialog', 'ends_dropped', () => this.#closing.dropped);
+    hooks.beforeRequestSent.push((context, edits) => this.#beforeRequestSent(context, edits));
+    hooks.beforeReplySent.push((reply, now) => this.#beforeReplySent(reply, now));
+    hooks.onLooseRoute.push((context, routeParameters, now) =>
       this.#onLooseRoute(context, routeParameters, now),
     );
-    host.hooks.onEndToEndAck.push((context, now) => this.#onAck(context, now));
-    host.hooks.onTransactionEnd.push((context, now) => this.#onTransactionEnd(context, now));
+    hooks.onEndToEndAck.push((context) => this.#onAck(context));
+    hooks.onTransactionEnd.push((context, now) => this.#onTransactionEnd(context, now));
     host.cluster?.subscribe(clusterChannels.dialog, this);
+    host.every(1000, (now) => this.#tick(now));
   }
 
   // ── by the script ─────────────────────────────────────────────────────────────────────────────────────────────
 
   create(context: MessageContext): boolean {
-    if (context.dialog !== null) return true;
+    return this.begin(context, 0);
+  }
+
+  /** `duties`: bits of {@link dialogDuties}. True when the context has a dialog afterwards. */
+  begin(context: MessageContext, duties: number): boolean {
+    const begun = context.dialog as Dialog | null;
+    if (begun !== null) {
+      if ((begun.duties | duties) !== begun.duties) {
+        begun.duties |= duties;
+        this.tellUpdate(begun);
+      }
+      return true;
+    }
     const { request } = context;
     // Only an initial INVITE begins a dialog (RFC 3261 12.1).
     if (request.method !== 'INVITE' || request.toTag !== '') return false;
@@ -99,14 +122,22 @@ export class DialogModule implements DialogService, ClusterSubscriber {
       toUri: detach(request.to.uri),
       callerContact: detach(contact),
       start: 0,
-      lifetime: this.defaultSeconds,
+      lifetime: this.settings.defaultSeconds,
       profiles: [],
+      version: 0,
+      editor: this.host.nodeId,
+      caller: { ...noLeg, cseq: request.cseqNumber },
+      callee: noLeg,
+      duties,
+      flags: '',
+      values: [],
+      kept: [],
     };
     const dialog = this.table.add(record);
     if (dialog === null) return false;
     context.dialog = dialog;
     this.#counters.processed_dialogs!.value++;
-    this.#live(dialog, this.host.clock.monotonic(), dialog.lifetime);
+    this.#schedule(dialog);
     return true;
   }
 
@@ -119,6 +150,19 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     return context.dialog !== null;
   }
 
+  keep(context: MessageContext, name: string, text: string): boolean {
+    const dialog = context.dialog as Dialog | null;
+    if (dialog === null) return false;
+    if (dialog.kept.get(name) === text) return true;
+    dialog.kept.set(name, text);
+    this.tellUpdate(dialog, true);
+    return true;
+  }
+
+  onEnd(name: string, listener: (dialog: EndedDialog) => void): void {
+    this.#closing.listen(name, listener);
+  }
+
   /** Finds the dialog of an in-dialog request by its Call-ID and tags. */
   match(context: MessageContext): boolean {
     const { request } = context;
@@ -126,77 +170,157 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     return context.dialog !== null;
   }
 
-  /** Tells the peers what changed in a dialog that they know already. */
-  tellUpdate(dialog: Dialog): void {
-    if (dialog.state === dialogStates.unconfirmed) return;
-    this.#counters.update_sent!.value++;
-    this.#tell({ kind: 'record', body: dialog.record() });
+  /** `match_dialog(mode)`: one of {@link matchModes}. The id counts when our Route has been followed. */
+  find(context: MessageContext, mode: number): boolean {
+    if (context.dialog !== null) return true;
+    const outcome = this.#matchId(context, context.routeParameters ?? '', mode);
+    if (outcome === 'found') return true;
+    return outcome === 'unknown' && mode !== matchModes.didOnly && this.match(context);
   }
 
-  setLifetime(dialog: Dialog, seconds: number): void {
-    dialog.lifetime = seconds;
-    this.#live(dialog, this.host.clock.monotonic(), seconds);
+  /** By the `did` of our Route; Call-ID and tags must fit as well. */
+  #matchId(context: MessageContext, parameters: string, mode: number): 'found' | 'wrong' | 'unknown' {
+    const id = mode === matchModes.didNone ? null : findParameter(parameters, this.settings.routeParameter);
+    const dialog = id === null ? null : this.table.get(id);
+    if (dialog === null) return 'unknown';
+    const { callId, fromTag, toTag } = context.request;
+    if (dialog.callId === callId && dialog.hasTags(fromTag, toTag)) {
+      context.dialog = dialog;
+      return 'found';
+    }
+    this.#counters.mismatched_dids!.value++;
+    this.host.log.debug(`dialog ${id}: a request with its id has another Call-ID or other tags`, { callId });
+    return 'wrong';
+  }
+
+  /** Tells the peers what changed in a dialog that they know already. */
+  tellUpdate(dialog: Dialog, isPatient = false): void {
+    if (!dialog.isTold || dialog.state === dialogStates.deleted) return;
+    dialog.version++;
+    dialog.editor = this.host.nodeId;
+    this.#counters.update_sent!.value++;
+    this.#tell({ kind: 'record', body: this.#record(dialog) }, isPatient);
+  }
+
+  #record(dialog: Dialog): DialogRecord {
+    return dialog.record(dialog.flags === 0 ? '' : this.host.flagNames('dialog', dialog.flags));
+  }
+
+  /** False when it may not have so many. */
+  setValue(dialog: Dialog, name: string, value: string | number | null): boolean {
+    const { values } = dialog;
+    if (value === null ? !values.delete(name) : values.get(name) === value) return true;
+    if (value !== null) {
+      if (values.size >= valuesMax && !values.has(name)) return false;
+      values.set(name, value);
+    }
     this.tellUpdate(dialog);
+    return true;
+  }
+
+  setFlags(dialog: Dialog, flags: number): void {
+    if (dialog.flags === flags) return;
+    dialog.flags = flags;
+    this.tellUpdate(dialog);
+  }
+
+  /** From now on, if it is answered; else from its answer on. */
+  setLifetime(dialog: Dialog, seconds: number): void {
+    dialog.lifetime =
+      dialog.start === 0 ? seconds : Math.max(0, this.#wallSeconds() - dialog.start) + seconds;
+    this.#schedule(dialog);
+    this.tellUpdate(dialog);
+  }
+
+  /** Seconds that are left, before its answer those that it will have. */
+  secondsLeft({ start, lifetime }: Dialog): number {
+    return start === 0 ? lifetime : Math.max(0, start + lifetime - this.#wallSeconds());
+  }
+
+  /** BYE to both sides and its end on all nodes; `headers`: lines for the BYEs. False before the answer. */
+  terminate(dialog: Dialog, reason: string, headers: string): boolean {
+    if (!dialog.isAnswered) return false;
+    this.#end(dialog.id, reason, this.host.clock.monotonic());
+    endBoth(this.host, dialog, this.settings.extraHeaders + headers);
+    return true;
+  }
+
+  #wallSeconds(): number {
+    return Math.floor(this.host.clock.wall() / 1000);
   }
 
   // ── by the messages ───────────────────────────────────────────────────────────────────────────────────────────
 
-  #beforeRequestSent(context: MessageContext, _now: number): void {
+  #beforeRequestSent(context: MessageContext, edits: MessageEdits): void {
     const dialog = context.dialog as Dialog | null;
-    if (dialog === null || context.request.toTag !== '' || context.request.method !== 'INVITE') return;
-    const parameter = `;${this.routeParameter}=${dialog.id}`;
-    const route = context.recordRoute;
-    if (route !== null && !route.parameters.includes(parameter)) {
-      route.parameters.push(parameter);
-      this.#counters.create_sent!.value++;
-      this.#tell({ kind: 'record', body: dialog.record() }, true);
+    if (dialog === null) return;
+    const { request } = context;
+    if (request.toTag !== '') {
+      if (noteRequest(dialog, request, edits)) this.tellUpdate(dialog, true);
+      return;
     }
+    if (request.method !== 'INVITE') return;
+    const parameter = `;${this.settings.routeParameter}=${dialog.id}`;
+    const route = context.recordRoute;
+    if (route !== null && !route.parameters.includes(parameter)) route.parameters.push(parameter);
+    if (dialog.isTold) return;
+    dialog.caller = { ...dialog.caller, contact: contactOf(request, edits), routeSet: callerRoutes(request) };
+    dialog.isTold = true;
+    this.#counters.create_sent!.value++;
+    this.#tell({ kind: 'record', body: this.#record(dialog) }, true);
   }
 
   /** The peers know of the answer before the 200 leaves: its ACK and BYE may reach any of them. */
   #beforeReplySent(reply: OutgoingReply, now: number): void {
     const dialog = reply.context.dialog as Dialog | null;
+    if (dialog === null) return;
     const { request } = reply.context;
-    if (dialog === null || request.method !== 'INVITE' || request.toTag !== '') return;
+    if (request.toTag !== '') {
+      if (noteReply(dialog, reply)) this.tellUpdate(dialog, true);
+      return;
+    }
+    if (request.method !== 'INVITE') return;
     if (reply.status < 200) {
       if (dialog.state === dialogStates.unconfirmed) dialog.state = dialogStates.early;
-      return;
-    }
-    if (reply.status >= 300) {
+    } else if (reply.status >= 300) {
       this.#counters.failed_dialogs!.value++;
       this.#end(dialog.id, `Upstream ${reply.status}`, now);
-      return;
+    } else if (dialog.state < dialogStates.answered) {
+      const { response, edits } = reply;
+      const contact = response === null ? '' : contactOf(response, edits);
+      const routeSet = response === null ? '' : calleeRoutes(response, request, dialog.id);
+      dialog.callee = { ...dialog.callee, contact, routeSet };
+      this.#answer(dialog, reply.toTag);
     }
-    if (dialog.state < dialogStates.answered) this.#answer(dialog, reply.toTag, now);
   }
 
-  #answer(dialog: Dialog, toTag: string, now: number): void {
+  #answer(dialog: Dialog, toTag: string): void {
     dialog.state = dialogStates.answered;
     dialog.toTag = detach(toTag);
-    dialog.start = Math.floor(this.host.clock.wall() / 1000);
-    this.#live(dialog, now, dialog.lifetime);
+    dialog.start = this.#wallSeconds();
+    this.#schedule(dialog);
     this.#counters.update_sent!.value++;
-    const { id, state, start } = dialog;
-    this.#tell({ kind: 'state', body: { id, state, toTag: dialog.toTag, start } });
+    const { id, state, start, callee } = dialog;
+    this.#tell({ kind: 'state', body: { id, state, toTag: dialog.toTag, start, callee } });
   }
 
   #onLooseRoute(context: MessageContext, parameters: string, now: number): void {
     const { request } = context;
-    const id = findParameter(parameters, this.routeParameter);
-    const dialog = id === null ? null : this.table.get(id);
-    if (dialog !== null) context.dialog = dialog;
-    else this.match(context);
-    if (request.method !== 'BYE') return;
+    const { matchMode, routeParameter } = this.settings;
+    const outcome = this.#matchId(context, parameters, matchMode);
+    if (outcome === 'unknown' && matchMode !== matchModes.didOnly) this.match(context);
+    if (request.method !== 'BYE' || outcome === 'wrong') return;
     const known = context.dialog as Dialog | null;
+    const id = known?.id ?? findParameter(parameters, routeParameter);
     // A BYE may be faster than the news of its dialog: the end is told all the same, and kept in mind.
-    if (known !== null || id !== null) this.#end(known?.id ?? detach(id!), 'BYE', now);
+    if (id !== null) this.#end(detach(id), byeReason(known, request.fromTag), now);
   }
 
-  #onAck(context: MessageContext, now: number): void {
+  #onAck(context: MessageContext): void {
     const dialog = context.dialog as Dialog | null;
     if (dialog === null) return;
     // Its owner died with the INVITE, and the answer went past it: the ACK says that there was one.
-    if (dialog.state < dialogStates.answered) this.#answer(dialog, context.request.toTag, now);
+    if (dialog.state < dialogStates.answered) this.#answer(dialog, context.request.toTag);
     if (dialog.state === dialogStates.answered) dialog.state = dialogStates.confirmed;
   }
 
@@ -215,26 +339,42 @@ export class DialogModule implements DialogService, ClusterSubscriber {
   }
 
   #forget(id: string, reason: string, now: number): void {
-    this.table.end(id, reason, now);
-    const lifetime = this.#lifetimes.get(id);
-    if (lifetime === undefined) return;
-    this.host.timers.stop(lifetime.timer);
-    this.#lifetimes.delete(id);
+    const dialog = this.table.end(id, reason, now);
+    if (dialog === null) return;
+    this.#wheel.cancel(dialog);
+    this.#closing.close(dialog, now);
   }
 
-  #live(dialog: Dialog, now: number, seconds: number): void {
-    let lifetime = this.#lifetimes.get(dialog.id);
-    if (lifetime === undefined) {
-      lifetime = new Lifetime((at) => this.#expire(dialog, at));
-      this.#lifetimes.set(dialog.id, lifetime);
+  // ── by time ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A peer's dialog lives longer here than there: it is for its owner to end it in time, or for its successor. */
+  #schedule(dialog: Dialog): void {
+    const wall = this.#wallSeconds();
+    const isOwn = this.#duty.isOwn(dialog);
+    const ends = dialog.start === 0 ? wall + dialog.lifetime : dialog.start + dialog.lifetime;
+    if (isOwn) this.#wheel.schedule(dialog, ends);
+    else {
+      const grace = dialog.isAnswered && this.#duty.isOurs(dialog) ? inheritedSeconds : copyGraceSeconds;
+      this.#wheel.schedule(dialog, Math.max(ends, wall) + grace);
     }
-    this.host.timers.stop(lifetime.timer);
-    lifetime.timer = this.host.timers.start(now, seconds * 1000, lifetime, 0);
   }
 
-  #expire(dialog: Dialog, now: number): void {
+  #tick(now: number): void {
+    this.#closing.tick(now);
+    for (const dialog of this.#wheel.take(this.#wallSeconds())) this.#onDue(dialog, now);
+  }
+
+  #onDue(dialog: Dialog, now: number): void {
+    const isOurs = this.#duty.isOurs(dialog);
+    // Two nodes that do not see the same peers yet might both take themselves for the successor.
+    if (isOurs && !this.#duty.isOwn(dialog) && !this.#duty.hasSettled(now)) {
+      this.#wheel.schedule(dialog, this.#wallSeconds() + unsettledSeconds);
+      return;
+    }
     this.#counters.expired_dialogs!.value++;
-    this.#end(dialog.id, 'Lifetime Timeout', now);
+    const isBye = isOurs && (dialog.duties & dialogDuties.byeOnTimeout) !== 0;
+    if (!isBye || !this.terminate(dialog, 'Lifetime Timeout', ''))
+      this.#end(dialog.id, 'Lifetime Timeout', now);
   }
 
   // ── shared with the peers ─────────────────────────────────────────────────────────────────────────────────────
@@ -250,14 +390,17 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     if (delta === null) return;
     switch (delta.kind) {
       case 'record':
-        this.#onRecord(from, delta.body, now);
+        this.#onRecord(from, delta.body);
         return;
       case 'state':
-        this.#onState(delta.body, now);
+        this.#onState(delta.body);
         return;
       case 'end':
         this.#counters.delete_recv!.value++;
         this.#forget(delta.body.id, delta.body.reason, now);
+        return;
+      case 'closed':
+        this.#closing.onClosed(delta.body.id);
         return;
       case 'snapshotBegin':
         // Those of its former lives it cannot know: they go on without it.
@@ -272,7 +415,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     }
   }
 
-  #onRecord(from: number, record: DialogRecord, now: number): void {
+  #onRecord(from: number, record: DialogRecord): void {
     this.#counters.create_recv!.value++;
     if (this.table.hasEnded(record.id)) {
       // Its BYE passed here while the link was away: the others hear of it now.
@@ -282,26 +425,41 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     }
     const dialog = this.table.add(record);
     if (dialog === null) return;
+    dialog.isTold = true;
     dialog.unmentioned = false;
     if (record.state > dialog.state) dialog.state = record.state;
     if (record.start > 0) dialog.start = record.start;
     if (record.toTag !== '') dialog.toTag = record.toTag;
+    if (dialog.isReplacedBy(record)) this.#replace(dialog, record);
+    this.#schedule(dialog);
+  }
+
+  #replace(dialog: Dialog, record: DialogRecord): void {
+    // The answer may have come by another way than what was changed meanwhile.
+    const { callee } = dialog;
+    dialog.take(record);
+    if (record.callee.contact === '' && callee.contact !== '') dialog.callee = callee;
+    dialog.flags = 0;
+    for (const name of record.flags.split(' ')) {
+      const bit = name === '' ? 0 : this.host.flagBit('dialog', name);
+      if (!isFailure(bit)) dialog.flags |= bit;
+    }
     const entries = record.profiles.map(({ profile, value, hasValue }) => ({
       profile,
       value: hasValue ? value : null,
     }));
     this.table.setProfiles(dialog, entries);
-    this.#live(dialog, now, record.lifetime + copyGraceSeconds);
   }
 
-  #onState(change: StateChange, now: number): void {
+  #onState(change: StateChange): void {
     this.#counters.update_recv!.value++;
     const dialog = this.table.get(change.id);
     if (dialog === null || change.state <= dialog.state) return;
     dialog.state = change.state;
     dialog.toTag = change.toTag;
     dialog.start = change.start;
-    this.#live(dialog, now, dialog.lifetime + copyGraceSeconds);
+    if (dialog.callee.contact === '') dialog.callee = change.callee;
+    this.#schedule(dialog);
   }
 
   /** Everything of ours, and of nodes that cannot speak for themselves, to the node that joined. */
@@ -309,6 +467,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     const { cluster } = this.host;
     if (cluster === null) return;
     this.#incarnations.set(node, incarnation);
+    this.#duty.onPeerUp(node, incarnation, now);
     const live = new Set(cluster.livePeers());
     const send = (delta: DialogDelta): void => {
       cluster.send(node, clusterChannels.dialog, encodeDelta(delta));
@@ -318,7 +477,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
       const isOurs = dialog.owner === this.host.nodeId && dialog.incarnation === this.host.incarnation;
       const isFormerLife = dialog.owner === node && dialog.incarnation !== incarnation;
       const isOrphan = !live.has(dialog.owner) && dialog.owner !== this.host.nodeId;
-      if (isOurs || isFormerLife || isOrphan) send({ kind: 'record', body: dialog.record() });
+      if (isOurs || isFormerLife || isOrphan) send({ kind: 'record', body: this.#record(dialog) });
     }
     send({ kind: 'snapshotEnd', body: null });
     const lost = this.#lost.get(node);
@@ -329,22 +488,17 @@ export class DialogModule implements DialogService, ClusterSubscriber {
   /** Calls go on although their owner is gone: whoever sees the BYE ends them. Those that rang may have died with it. */
   onPeerDown(node: number, now: number): void {
     this.#lost.set(node, { incarnation: this.#incarnations.get(node) ?? 0, at: now });
-    for (const dialog of this.table.all())
-      if (dialog.owner === node && dialog.state < dialogStates.answered)
-        this.#live(dialog, now, orphanSeconds);
+    this.#duty.onPeerDown(node, now);
+    this.#closing.onPeerDown();
+    for (const dialog of this.table.all()) {
+      if (this.#duty.ownerLives(dialog)) continue;
+      if (dialog.isAnswered) this.#schedule(dialog);
+      else if (dialog.owner === node) this.#wheel.schedule(dialog, this.#wallSeconds() + orphanSeconds);
+    }
   }
 }
 
-/** `a;b/b; c` → names without their suffix. */
-function profileNames(value: unknown): string[] {
-  if (value === null || value === undefined) return [];
-  return String(value)
-    .split(';')
-    .map((name) => bareProfile(name.trim()))
-    .filter((name) => name !== '');
-}
-
-/** `caller/b` → `caller`: every profile is shared here. */
-export function bareProfile(name: string): string {
-  return name.replace(/\/[bs]$/, '');
+function byeReason(dialog: Dialog | null, fromTag: string): string {
+  if (dialog === null) return 'BYE';
+  return dialog.isFromCaller(fromTag) ? 'Downstream BYE' : 'Upstream BYE';
 }

@@ -2,10 +2,17 @@
 
 import { describe, expect, it } from 'vitest';
 import type { MessageContext } from '#module/context.ts';
-import { dialogService, type RecordService, type StoredRecord, tableService } from '#module/services.ts';
+import {
+  type DialogService,
+  dialogService,
+  type EndedDialog,
+  type RecordService,
+  type StoredRecord,
+  tableService,
+} from '#module/services.ts';
 import { acc } from '#modules/acc/declaration.ts';
 import { Failure } from '#util/failure.ts';
-import { request, requestContext, ScriptBench, TestHost } from '../../support/module-host.ts';
+import { requestContext, ScriptBench, TestHost } from '../../support/module-host.ts';
 
 function finish(bench: { host: TestHost }, context: MessageContext, status: number, toTag = 't9'): void {
   for (const hook of bench.host.hooks.beforeReplySent) {
@@ -64,6 +71,45 @@ describe('do_accounting', () => {
   });
 });
 
+/** The dialog module with one call that is answered when it is told to keep something. */
+class OneDialog implements DialogService {
+  #kept = '';
+  #listener: (dialog: EndedDialog) => void = () => {};
+
+  create(): boolean {
+    return true;
+  }
+
+  attach(): boolean {
+    return true;
+  }
+
+  dialogId(): string {
+    return 'd1';
+  }
+
+  keep(_context: unknown, _name: string, text: string): boolean {
+    this.#kept = text;
+    return true;
+  }
+
+  onEnd(_name: string, listener: (dialog: EndedDialog) => void): void {
+    this.#listener = listener;
+  }
+
+  end(ended: number, isRepeat = false): void {
+    const dialog = {
+      id: 'd1',
+      callId: 'call-1',
+      fromTag: 'f1',
+      toTag: 't9',
+      start: 0,
+      reason: 'Upstream BYE',
+    };
+    this.#listener({ ...dialog, ended, kept: this.#kept, isRepeat });
+  }
+}
+
 describe('extra fields', () => {
   it('stand in the record under their names; others are not kept', () => {
     const bench = new ScriptBench(acc, { extra_fields: ['log:caller->from_user;route', 'db:x'] });
@@ -78,9 +124,10 @@ describe('extra fields', () => {
 });
 
 describe('cdr', () => {
-  it('writes one record when the BYE is answered', () => {
+  it('writes one line when the dialog ends, and none again when its node dies afterwards', () => {
     const host = new TestHost();
-    host.provide(dialogService, { create: () => true, attach: () => true, dialogId: () => 'd1' });
+    const dialogs = new OneDialog();
+    host.provide(dialogService, dialogs);
     const bench = new ScriptBench(acc, {}, host);
     const call = requestContext();
     bench.call(call, 'do_accounting', 'log', 'cdr');
@@ -88,9 +135,8 @@ describe('cdr', () => {
     finish(bench, call, 200);
     expect(host.logged).toEqual([]);
     host.clock.advance(60_000);
-    const bye = requestContext(request('BYE', 'sip:bob@example.org', 'To: <sip:bob@example.org>;tag=t9'));
-    finish(bench, bye, 200);
-    finish(bench, bye, 200);
+    dialogs.end(host.clock.wall());
+    dialogs.end(host.clock.wall(), true);
     expect(host.lines('info')).toEqual([
       'ACC: call ended: timestamp=1800000064;method=INVITE;from_tag=f1;to_tag=t9;call_id=call-1;code=200;reason=OK' +
         ';created=1800000000;setuptime=4;duration=60',
@@ -107,10 +153,15 @@ describe('acc_log_request', () => {
 });
 
 describe('in a database', () => {
-  function open(): { bench: ScriptBench<unknown>; rows: (StoredRecord & { table: string })[] } {
+  function open(): {
+    bench: ScriptBench<unknown>;
+    dialogs: OneDialog;
+    rows: (StoredRecord & { table: string })[];
+  } {
     const host = new TestHost();
     const rows: (StoredRecord & { table: string })[] = [];
-    host.provide(dialogService, { create: () => true, attach: () => true, dialogId: () => 'd1' });
+    const dialogs = new OneDialog();
+    host.provide(dialogService, dialogs);
     const records: RecordService = {
       open: (_url, table) => ({
         get figures() {
@@ -126,18 +177,18 @@ describe('in a database', () => {
       extra_fields: ['db:caller->from_user'],
       acc_callid_column: 'call',
     };
-    return { bench: new ScriptBench(acc as never, parameters, host), rows };
+    return { bench: new ScriptBench(acc as never, parameters, host), dialogs, rows };
   }
 
   it('a call is one row with its times, under the columns that the script names', () => {
-    const { bench, rows } = open();
+    const { bench, dialogs, rows } = open();
     const call = requestContext();
     bench.call(call, 'do_accounting', 'db', 'cdr');
     bench.write(call, 'acc_extra', 'alice', { inner: 'caller' });
     bench.host.clock.advance(4000);
     finish(bench, call, 200);
     bench.host.clock.advance(60_250);
-    finish(bench, requestContext(request('BYE', 'sip:b@example.org', 'To: <sip:b@example.org>;tag=t9')), 200);
+    dialogs.end(bench.host.clock.wall());
     expect(rows).toEqual([
       {
         table: 'acc',
