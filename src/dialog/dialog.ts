@@ -192,3 +192,7 @@ export class Dialog {
     };
   }
 }
+
+export function profilesOf({ profiles }: DialogRecord): ProfileEntry[] {
+  return profiles.map(({ profile, value, hasValue }) => ({ profile, value: hasValue ? value : null }));
+}

@@ -4,7 +4,7 @@
  */
 
 import { type DialogDelta, decodeDelta, encodeDelta, type StateChange, valuesMax } from '#dialog/delta.ts';
-import { type Dialog, type DialogRecord, dialogDuties, dialogStates, noLeg } from '#dialog/dialog.ts';
+import { type Dialog, type DialogRecord, dialogDuties, dialogStates, profilesOf } from '#dialog/dialog.ts';
 import { DialogTable } from '#dialog/dialog-table.ts';
 import { DueWheel } from '#dialog/due-wheel.ts';
 import type { MessageContext } from '#module/context.ts';
@@ -14,11 +14,18 @@ import type { DialogService, EndedDialog } from '#module/services.ts';
 import type { Counter } from '#module/statistics.ts';
 import { Closing } from '#modules/dialog/closing.ts';
 import { Duty } from '#modules/dialog/duty.ts';
-import { calleeRoutes, callerRoutes, contactOf, noteReply, noteRequest } from '#modules/dialog/legs.ts';
+import {
+  byeReason,
+  calleeRoutes,
+  callerRoutes,
+  contactOf,
+  noteReply,
+  noteRequest,
+} from '#modules/dialog/legs.ts';
+import { newDialog } from '#modules/dialog/new-dialog.ts';
 import { endBoth } from '#modules/dialog/requests-within.ts';
 import { type DialogSettings, matchModes } from '#modules/dialog/settings.ts';
 import type { MessageEdits } from '#sip/edits.ts';
-import { headerNames } from '#sip/header-name.ts';
 import { findParameter } from '#sip/parameters.ts';
 import { detach } from '#sip/serialize.ts';
 import { isFailure } from '#util/failure.ts';
@@ -109,30 +116,11 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     // Only an initial INVITE begins a dialog (RFC 3261 12.1).
     if (request.method !== 'INVITE' || request.toTag !== '') return false;
     this.#created++;
-    const contact = request.firstValue(headerNames.contact);
-    const record: DialogRecord = {
-      id: `${this.host.nodeId.toString(16)}${this.host.incarnation.toString(16)}.${this.#created.toString(16)}`,
-      owner: this.host.nodeId,
-      incarnation: this.host.incarnation,
-      state: dialogStates.unconfirmed,
-      callId: detach(request.callId),
-      fromTag: detach(request.fromTag),
-      toTag: '',
-      fromUri: detach(request.from.uri),
-      toUri: detach(request.to.uri),
-      callerContact: detach(contact),
-      start: 0,
+    const record = newDialog(this.host, request, {
+      created: this.#created,
       lifetime: this.settings.defaultSeconds,
-      profiles: [],
-      version: 0,
-      editor: this.host.nodeId,
-      caller: { ...noLeg, cseq: request.cseqNumber },
-      callee: noLeg,
       duties,
-      flags: '',
-      values: [],
-      kept: [],
-    };
+    });
     const dialog = this.table.add(record);
     if (dialog === null) return false;
     context.dialog = dialog;
@@ -444,11 +432,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
       const bit = name === '' ? 0 : this.host.flagBit('dialog', name);
       if (!isFailure(bit)) dialog.flags |= bit;
     }
-    const entries = record.profiles.map(({ profile, value, hasValue }) => ({
-      profile,
-      value: hasValue ? value : null,
-    }));
-    this.table.setProfiles(dialog, entries);
+    this.table.setProfiles(dialog, profilesOf(record));
   }
 
   #onState(change: StateChange): void {
@@ -496,9 +480,4 @@ export class DialogModule implements DialogService, ClusterSubscriber {
       else if (dialog.owner === node) this.#wheel.schedule(dialog, this.#wallSeconds() + orphanSeconds);
     }
   }
-}
-
-function byeReason(dialog: Dialog | null, fromTag: string): string {
-  if (dialog === null) return 'BYE';
-  return dialog.isFromCaller(fromTag) ? 'Downstream BYE' : 'Upstream BYE';
 }

@@ -61,3 +61,9 @@ export function noteReply(dialog: Dialog, { context, status, response, edits }: 
 function isTargetRefresh(method: string): boolean {
   return method === 'INVITE' || method === 'UPDATE';
 }
+
+/** As `$DLG_end_reason`; null: a dialog that is not known here yet. */
+export function byeReason(dialog: Dialog | null, fromTag: string): string {
+  if (dialog === null) return 'BYE';
+  return dialog.isFromCaller(fromTag) ? 'Downstream BYE' : 'Upstream BYE';
+}
