@@ -101,6 +101,7 @@ export class AccountingModule {
   /** `extra_fields` of the log: name of the field → name of the tag. */
   readonly #extraFields: ReadonlyMap<string, string>;
   readonly #database: AccountingDatabase | null;
+  readonly #reportsCancels: boolean;
   #immediate = 0;
   readonly #accountings = new WeakMap<SipMessage, Accounting>();
 
@@ -110,19 +111,27 @@ export class AccountingModule {
       readonly write: (line: string) => void;
       readonly extraFields: ReadonlyMap<string, string>;
       readonly database: AccountingDatabase | null;
+      /** A CANCEL has records of its own. */
+      readonly reportsCancels?: boolean;
+      /** Provisional replies with a body have records. */
+      readonly reportsEarlyMedia?: boolean;
     },
   ) {
+    this.#reportsCancels = options.reportsCancels === true;
     this.#host = host;
     this.#write = options.write;
     this.#extraFields = options.extraFields;
     this.#database = options.database;
     host.hooks.beforeReplySent.push((reply) => this.#onReply(reply));
+    if (options.reportsEarlyMedia === true)
+      host.hooks.beforeReplySent.push((reply) => reply.status < 200 && this.#onProvisional(reply));
     host.hooks.onEndToEndAck.push((context) => this.#onAck(context));
     this.#listen();
   }
 
   /** Flags add up over several calls. */
   start(context: MessageContext, flags: AccountingFlags): void {
+    if (context.request.method === 'CANCEL' && !this.#reportsCancels) return;
     const accounting = this.#of(context);
     accounting.active = true;
     accounting.cdr ||= flags.cdr;
@@ -139,6 +148,11 @@ export class AccountingModule {
     if (this.#beginCall(context, accounting)) return;
     accounting.cdr = false;
     this.#host.log.warn('do_accounting: "cdr" needs the dialog module; the call has no record of its end');
+  }
+
+  /** The time of this request is that of now, should it be accounted later. */
+  note(context: MessageContext): void {
+    this.#of(context);
   }
 
   stop(context: MessageContext): boolean {
@@ -205,6 +219,13 @@ export class AccountingModule {
     };
     this.#accountings.set(context.request, made);
     return made;
+  }
+
+  #onProvisional({ context, status, response }: OutgoingReply): void {
+    const accounting = this.#accounting(context);
+    if (accounting === undefined || !accounting.active || response === null || response.body === '') return;
+    const parts = { toTag: response.toTag, status: String(status), reason: response.reason, tail: '' };
+    this.#record(recordTexts.answered, context.request, parts, accounting);
   }
 
   #onReply({ context, status, response, toTag }: OutgoingReply): void {

@@ -14,6 +14,7 @@ import {
   AccountingModule,
   type RecordKinds,
 } from '#modules/acc/accounting.ts';
+import { flagParameters, listenToFlags } from '#modules/acc/flag-parameters.ts';
 import { AccountingTables } from '#modules/acc/records.ts';
 import { Failure } from '#util/failure.ts';
 
@@ -133,8 +134,19 @@ const parameters: readonly ParameterDeclaration[] = [
     repeatable: true,
     help: 'More fields, "log:tag->name;tag": $acc_extra(tag) stands in the record under the name.',
   },
-  ...ignored('integer', 'a CANCEL is a part of its call, not a request of its own', ['report_cancels']),
-  ...ignored('integer', 'provisional replies have no record', ['early_media']),
+  {
+    name: 'report_cancels',
+    kind: 'integer',
+    default: 0,
+    help: '1: a CANCEL for which do_accounting is called has a record of its own.',
+  },
+  {
+    name: 'early_media',
+    kind: 'integer',
+    default: 0,
+    help: '1: provisional replies with a body have records too.',
+  },
+  ...flagParameters,
   ...ignored('integer', 'records always name the caller as From', ['detect_direction']),
   ...ignored('string', 'the log has no facilities', ['log_facility']),
   ...ignored('string', 'there are no legs', ['leg_fields']),
@@ -223,10 +235,15 @@ export const acc = defineModule<AccountingModule>({
           : level <= 3
             ? log.info.bind(log)
             : log.debug.bind(log);
-    return new AccountingModule(host, {
+    const failure = listenToFlags(host, values, () => module);
+    if (failure !== null) return failure;
+    const module = new AccountingModule(host, {
+      reportsCancels: Number(values.report_cancels) !== 0,
+      reportsEarlyMedia: Number(values.early_media) !== 0,
       write: (line) => write(line),
       extraFields: parseExtraFields((values.extra_fields ?? []) as readonly string[], 'log'),
       database: databaseOf(host, values),
     });
+    return module;
   },
 });
