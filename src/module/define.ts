@@ -123,6 +123,8 @@ export interface ParameterDeclaration {
   /** Null: unset. A repeatable parameter's value is always an array. */
   readonly default: number | string | null;
   readonly repeatable?: boolean;
+  /** Names a flag: old scripts number theirs, `5` is the flag "5". */
+  readonly isFlag?: true;
   /** Older or newer OpenSIPS spellings of the same parameter. */
   readonly aliases?: readonly string[];
   /** Accepted for scripts' sake and without effect here; the reason is what `anyvia check` may tell. */

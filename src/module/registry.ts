@@ -216,6 +216,7 @@ function convert(
 ): string | number | null {
   const { value, valueAt } = step;
   if (typeof value === (declared.kind === 'integer' ? 'number' : 'string')) return value;
+  if (declared.isFlag === true) return String(value);
   const cause = `${declared.name} must be ${declared.kind === 'integer' ? 'a number' : 'a text in quotes'}`;
   const converted = declared.kind === 'string' ? String(value) : Number(value);
   if (!complaints.options.isLenient || Number.isNaN(converted)) {

@@ -28,6 +28,7 @@ const names = Object.keys(meanings) as FlagName[];
 export const flagParameters: readonly ParameterDeclaration[] = names.map((name) => ({
   name,
   kind: 'string',
+  isFlag: true,
   default: null,
   help: `Message flag (OpenSIPS before 2.2): ${meanings[name]}.`,
 }));

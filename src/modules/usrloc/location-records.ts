@@ -21,6 +21,8 @@ const throughMilliseconds = 100;
 /** How often a failed load is tried again. */
 const loadMilliseconds = 5000;
 
+const quietMilliseconds = 60_000;
+
 export class LocationRecords {
   readonly #module: LocationModule;
   readonly #mode: WorkingMode;
@@ -30,6 +32,7 @@ export class LocationRecords {
   /** Tables whose rows are still to be read. */
   readonly #unread = new Set<string>();
   #isReading = false;
+  #quietUntil = -Infinity;
   #begun = false;
 
   constructor(module: LocationModule, mode: WorkingMode, url: string) {
@@ -134,9 +137,7 @@ export class LocationRecords {
       (outcome) => {
         this.#isReading = false;
         if (isFailure(outcome)) {
-          host.log.warn(`usrloc: registrations cannot be read yet: ${outcome.message}`, {
-            code: outcome.code,
-          });
+          this.#complain(outcome);
           return;
         }
         this.#unread.delete(domain);
@@ -144,6 +145,15 @@ export class LocationRecords {
         this.#read();
       },
     );
+  }
+
+  /** Tried every few seconds, said once a minute. */
+  #complain({ code, message }: Failure): void {
+    const { host } = this.#module;
+    const now = host.clock.monotonic();
+    if (now < this.#quietUntil) return;
+    this.#quietUntil = now + quietMilliseconds;
+    host.log.warn(`usrloc: registrations cannot be read yet: ${message}`, { code });
   }
 
   #sum(name: keyof StorageFigures): number {

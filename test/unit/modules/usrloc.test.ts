@@ -191,8 +191,12 @@ describe('the database', () => {
     const storage = new Storage();
     storage.problem = new Failure('DB_SERVER_UNREACHABLE', 'nobody there');
     const { host, module } = kept({ db_mode: 2 }, new TestHost(), storage);
+    host.advance(20_000);
     expect(host.lines('warn')).toEqual(['usrloc: registrations cannot be read yet: nobody there']);
+    host.advance(60_000);
+    expect(host.lines('warn')).toHaveLength(2);
     storage.problem = null;
+    const loads = storage.loads;
     const donor = kept({ db_mode: 2 });
     donor.bench.run('ul_add', contact);
     storage.rows.push(...donor.storage.options!.own());
@@ -200,7 +204,7 @@ describe('the database', () => {
     expect(module.table.size).toBe(1);
     expect(host.lines('info')).toEqual(['usrloc: 1 contacts read from table location']);
     host.advance(60_000);
-    expect(storage.loads).toBe(2);
+    expect(storage.loads).toBe(loads + 1);
   });
 
   it('that is named and not used is told', () => {
