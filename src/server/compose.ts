@@ -9,6 +9,7 @@ import type { Link, LinkTransport, LinkUser } from '#cluster/link-transport.ts';
 import { holdings } from '#cluster/owner-question.ts';
 import type { SharingTags } from '#cluster/sharing-tags.ts';
 import type { Takeover } from '#cluster/takeover.ts';
+import { type DialogDatabase, dialogDatabase } from '#dialog/dialog-storage.ts';
 import { MessageContext } from '#module/context.ts';
 import { emptyHooks } from '#module/hooks.ts';
 import type { Logger } from '#module/host.ts';
@@ -81,6 +82,7 @@ export interface NodePorts {
   rearm(): void;
   /** What modules write behind; null when there is no database. */
   readonly locationDatabase: LocationDatabase | null;
+  readonly dialogDatabase?: DialogDatabase;
   /** Null when there is no database. */
   readonly tables: TableService | null;
   /** Reads the membership table now. */
@@ -361,6 +363,7 @@ export class AnyviaNode {
     host.provide(connectionService, this.streams);
     if (this.#ports.nameCache !== undefined) host.provide(nameService, this.#ports.nameCache);
     if (ports.locationDatabase !== null) host.provide(locationDatabase, ports.locationDatabase);
+    if (ports.dialogDatabase !== undefined) host.provide(dialogDatabase, ports.dialogDatabase);
     if (ports.tables !== null) host.provide(tableService, ports.tables);
     if (this.cluster !== null) {
       const { tags, service } = this.#makeSharingTags(this.cluster, configuration);

@@ -3,6 +3,7 @@
  * what waits is written first, as far as there is time.
  */
 
+import { DialogStore } from '#db/dialog-store.ts';
 import { LocationStore } from '#db/location-store.ts';
 import { openDatabase } from '#db/open.ts';
 import { FileRecordSpool } from '#db/record-spool.ts';
@@ -10,6 +11,7 @@ import { RecordStore } from '#db/record-store.ts';
 import type { SqlConnection } from '#db/sql-connection.ts';
 import { TableGuard } from '#db/table-guard.ts';
 import { TableReader } from '#db/table-reader.ts';
+import type { DialogDatabase } from '#dialog/dialog-storage.ts';
 import type { Logger } from '#module/host.ts';
 import type { RecordService, TableService } from '#module/services.ts';
 import type {
@@ -36,6 +38,19 @@ export class Databases {
 
   /** For the module `usrloc`. */
   readonly location: LocationDatabase = { open: (options) => this.#openLocation(options) };
+
+  /** For the module `dialog`. */
+  readonly dialog: DialogDatabase = {
+    open: (options) => {
+      const shared = this.#connection(options.url);
+      if (isFailure(shared)) return shared;
+      const connection = new TableGuard(shared, options.table);
+      const monotonic = (): number => this.#clock.monotonic();
+      const store = DialogStore.open(options, { connection, monotonic, log: this.#log });
+      if (!isFailure(store)) this.#stores.push(store);
+      return store;
+    },
+  };
 
   /** For the module `acc`. */
   readonly records: RecordService = {

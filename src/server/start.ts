@@ -340,6 +340,7 @@ class Server {
       },
       rearm: () => this.#driver.rearm(),
       locationDatabase: this.#databases.location,
+      dialogDatabase: this.#databases.dialog,
       tables: this.#databases.tables,
       reloadMembership: () => this.#reload(),
       setMemberStatus: (node, isEnabled) => this.#setMemberStatus(node, isEnabled),

@@ -4,6 +4,7 @@
  */
 
 import type { Member } from '#cluster/member.ts';
+import type { DialogDatabase } from '#dialog/dialog-storage.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { addressOf, type SimulatedIdentity, SimulatedNode } from '../simulation/simulated-node.ts';
 import { read, requestText, responseText } from '../simulation/wire.ts';
@@ -66,6 +67,7 @@ export interface TrioOptions {
   readonly parameters?: string;
   /** `socket=` lines of a node, beside the anycast socket. */
   readonly sockets?: (node: number) => string;
+  readonly dialogDatabase?: DialogDatabase;
   /** What the script does with an INVITE before it relays, on that node. */
   readonly beforeRelay?: (node: number) => string;
 }
@@ -100,7 +102,13 @@ export class AnycastTrio {
   start(id: number, changes: Partial<SimulatedIdentity> = {}): SimulatedNode {
     const incarnation = (this.#incarnations.get(id) ?? 0) + 1;
     this.#incarnations.set(id, incarnation);
-    const node = new SimulatedNode(this.world, { id, incarnation, ...changes }, this.#script(id));
+    const { dialogDatabase } = this.#options;
+    const database = dialogDatabase === undefined ? {} : { dialogDatabase };
+    const node = new SimulatedNode(
+      this.world,
+      { id, incarnation, ...database, ...changes },
+      this.#script(id),
+    );
     if (changes.address === undefined) this.nodes.set(id, node);
     node.start(this.members);
     return node;

@@ -1,6 +1,8 @@
 /** What dialogs ask of the cluster beside their messages: variables, lifetimes, ends and call records, once each. */
 
 import { describe, expect, it } from 'vitest';
+import type { DialogRecord } from '#dialog/dialog.ts';
+import type { DialogDatabase } from '#dialog/dialog-storage.ts';
 import { AnycastTrio, callerAddress, inDialog, invite } from './anycast-trio.ts';
 
 const accounting = 'loadmodule "acc.so"\n';
@@ -151,5 +153,81 @@ describe('the record of a call', () => {
     trio.kill(1);
     trio.run(60_000);
     expect(trio.logged(ended)).toHaveLength(1);
+  });
+});
+
+describe('dialogs in a database', () => {
+  /** Writes at once. */
+  function memory(rows: Map<string, DialogRecord>): DialogDatabase {
+    const figures = { waiting: 0, written: 0, removed: 0, failures: 0, refused: 0, overflowed: 0 };
+    return {
+      open: ({ find }) => ({
+        figures,
+        load: (each, done) => {
+          for (const row of rows.values()) each(row);
+          done(rows.size);
+        },
+        touch: (id) => {
+          const row = find(id);
+          if (row === null) rows.delete(id);
+          else rows.set(id, row);
+        },
+        pump: () => {},
+      }),
+    };
+  }
+
+  function stored(rows: Map<string, DialogRecord>, beforeRelay: string): AnycastTrio {
+    const parameters =
+      'modparam("dialog", "db_mode", 1)\nmodparam("dialog", "db_url", "sqlite:///x")\nloadmodule "acc.so"\n';
+    return new AnycastTrio({ beforeRelay: () => beforeRelay, dialogDatabase: memory(rows), parameters });
+  }
+
+  function restart(trio: AnycastTrio): void {
+    for (const node of [1, 2, 3]) trio.kill(node);
+    trio.run(3000);
+    for (const node of [1, 2, 3]) trio.start(node);
+    trio.run(3000);
+  }
+
+  it('are back after all nodes were killed, with what they kept, and their BYE is accepted', async () => {
+    const rows = new Map<string, DialogRecord>();
+    const trio = stored(rows, '$dlg_val(who) = "alice"; do_accounting("log", "cdr");');
+    const bye = call(trio, 'a');
+    const [before] = await listed(trio, 2);
+    restart(trio);
+    for (const node of [1, 2, 3]) {
+      const [after] = await listed(trio, node);
+      expect(after!.context).toEqual(before!.context);
+      expect([after!.ID, after!.timeout]).toEqual([before!.ID, before!.timeout]);
+    }
+    expect(await trio.profileSizes()).toEqual([1, 1, 1]);
+    trio.arrive(3, bye);
+    trio.run(100);
+    expect(trio.callee.count('BYE')).toBe(1);
+    trio.settle();
+    expect([rows.size, trio.leftovers()]).toEqual([0, []]);
+    expect(trio.logged('ACC: call ended')).toHaveLength(1);
+  });
+
+  it('end with one BYE to each side when their lifetime is over', () => {
+    const rows = new Map<string, DialogRecord>();
+    const trio = stored(rows, 'create_dialog("B"); $DLG_timeout = 30;');
+    const names = Array.from({ length: 20 }, (_, index) => `call-${String(index).padStart(2, '0')}`);
+    for (const name of names) call(trio, name);
+    restart(trio);
+    trio.settle();
+    expect([byes(trio.caller), byes(trio.callee), rows.size]).toEqual([names, names, 0]);
+  });
+
+  it('leave their row when the owner is dead', () => {
+    const rows = new Map<string, DialogRecord>();
+    const trio = stored(rows, '');
+    const bye = call(trio, 'a');
+    expect(rows.size).toBe(1);
+    trio.kill(1);
+    trio.arrive(2, bye);
+    trio.run(20_000);
+    expect(rows.size).toBe(0);
   });
 });

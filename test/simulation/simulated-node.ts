@@ -2,6 +2,7 @@
 
 import type { Link, LinkTransport, LinkUser } from '#cluster/link-transport.ts';
 import type { Member } from '#cluster/member.ts';
+import type { DialogDatabase } from '#dialog/dialog-storage.ts';
 import { isDiagnostics, loadScript } from '#module/load.ts';
 import { modules } from '#modules/index.ts';
 import { AnyviaNode, type NodePorts } from '#server/compose.ts';
@@ -24,6 +25,7 @@ export interface SimulatedIdentity {
   readonly id: number;
   readonly incarnation: number;
   readonly secret?: string;
+  readonly dialogDatabase?: DialogDatabase;
   /** For the links: another machine with the id of one. */
   readonly address?: string;
 }
@@ -38,6 +40,7 @@ export class SimulatedNode implements Resident {
   readonly timers = new TimerQueue();
   readonly #world: World;
   readonly #address: string;
+  readonly #dialogDatabase: DialogDatabase | undefined;
   readonly sockets: readonly LocalSocket[];
   #turnEnds: ((now: number) => void)[] = [];
   readonly #duties: Duty[] = [];
@@ -49,6 +52,7 @@ export class SimulatedNode implements Resident {
   constructor(world: World, identity: SimulatedIdentity, script: string) {
     this.#world = world;
     this.#address = identity.address ?? addressOf(identity.id);
+    this.#dialogDatabase = identity.dialogDatabase;
     this.id = identity.id;
     this.incarnation = identity.incarnation;
     const loaded = loadScript({ path: 'simulation.cfg', text: script, modules, readFile: () => '' });
@@ -208,6 +212,7 @@ export class SimulatedNode implements Resident {
       },
       rearm: () => {},
       locationDatabase: null,
+      ...(this.#dialogDatabase === undefined ? {} : { dialogDatabase: this.#dialogDatabase }),
       tables: null,
       reloadMembership: () => null,
       setMemberStatus: () => null,

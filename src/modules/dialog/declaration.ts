@@ -22,7 +22,15 @@ const parameters: readonly ParameterDeclaration[] = [
   { name: 'rr_param', kind: 'string', default: 'did', help: 'Record-Route parameter that carries the id.' },
   { name: 'profiles_with_value', kind: 'string', default: null, help: 'Names, separated by ";".' },
   { name: 'profiles_no_value', kind: 'string', default: null, help: 'Names, separated by ";".' },
-  { name: 'db_mode', kind: 'integer', default: 0, ignored: inMemory, help: inMemory },
+  {
+    name: 'db_mode',
+    kind: 'integer',
+    default: 0,
+    help: 'Answered dialogs in a database: 0 no, 1 at once, 2 every `db_update_period`, 3 when the node stops. Never in the way of a call.',
+  },
+  { name: 'db_url', kind: 'string', default: null, help: 'Database; absent: `db_default_url`.' },
+  { name: 'table_name', kind: 'string', default: 'dialog', help: 'Table of the dialogs.' },
+  { name: 'db_update_period', kind: 'integer', default: 60, help: 'Seconds between two writes in mode 2.' },
   ...ignored(
     'integer',
     'dialog_replication_cluster profile_replication_cluster replicate_profiles_timer',
@@ -35,16 +43,8 @@ const parameters: readonly ParameterDeclaration[] = [
   ),
   ...ignored('integer', 'cluster_auto_sync', shared),
   ...ignored('string', 'dlg_sharing_tag', shared),
-  ...ignored(
-    'integer',
-    'db_update_period db_flush_vals_profiles timer_bulk_del_no profile_timeout',
-    inMemory,
-  ),
-  ...ignored(
-    'string',
-    'db_url table_name cachedb_url profile_value_prefix profile_no_value_prefix',
-    inMemory,
-  ),
+  ...ignored('integer', 'db_flush_vals_profiles timer_bulk_del_no profile_timeout', inMemory),
+  ...ignored('string', 'cachedb_url profile_value_prefix profile_no_value_prefix', inMemory),
   ...ignored('string', 'profile_size_prefix event_id_format', inMemory),
   ...ignored(
     'integer',
@@ -215,6 +215,12 @@ export const dialog = defineModule<DialogModule>({
     'refused_dialogs',
     'ends_held',
     'ends_dropped',
+    'db_waiting',
+    'db_written',
+    'db_removed',
+    'db_failures',
+    'db_refused',
+    'db_overflowed',
   ],
   commands: [
     {
@@ -272,9 +278,11 @@ export const dialog = defineModule<DialogModule>({
     },
   ],
   create: (host, values) => {
-    const settings = readSettings(values);
+    const settings = readSettings(values, host.globalParameter('db_default_url'));
     if (isFailure(settings)) return settings;
     const module = new DialogModule(host, settings);
+    const problem = module.records.open(settings);
+    if (problem !== null) return problem;
     host.provide(dialogService, module);
     return module;
   },

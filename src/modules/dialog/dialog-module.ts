@@ -13,22 +13,24 @@ import { type ClusterSubscriber, clusterChannels, type ModuleHost } from '#modul
 import type { DialogService, EndedDialog } from '#module/services.ts';
 import type { Counter } from '#module/statistics.ts';
 import { Closing } from '#modules/dialog/closing.ts';
+import { dialogCounters, showGauges } from '#modules/dialog/dialog-figures.ts';
+import { DialogRecords } from '#modules/dialog/dialog-records.ts';
 import { Duty } from '#modules/dialog/duty.ts';
 import {
+  answeringLeg,
   byeReason,
-  calleeRoutes,
   callerRoutes,
   contactOf,
   noteReply,
   noteRequest,
 } from '#modules/dialog/legs.ts';
-import { newDialog } from '#modules/dialog/new-dialog.ts';
+import { dialogOfRoute } from '#modules/dialog/matching.ts';
+import { flagsOf, newDialog } from '#modules/dialog/new-dialog.ts';
 import { endBoth } from '#modules/dialog/requests-within.ts';
 import { type DialogSettings, matchModes } from '#modules/dialog/settings.ts';
 import type { MessageEdits } from '#sip/edits.ts';
 import { findParameter } from '#sip/parameters.ts';
 import { detach } from '#sip/serialize.ts';
-import { isFailure } from '#util/failure.ts';
 
 /** A peer's dialog lives this much longer here than there: its owner is the one to end it in time. */
 const copyGraceSeconds = 60;
@@ -44,19 +46,6 @@ const inheritedSeconds = 4;
 /** Nodes still come or go: look again after so long. */
 const unsettledSeconds = 2;
 
-const countedNames = [
-  'processed_dialogs',
-  'expired_dialogs',
-  'failed_dialogs',
-  'create_sent',
-  'update_sent',
-  'delete_sent',
-  'create_recv',
-  'update_recv',
-  'delete_recv',
-  'mismatched_dids',
-];
-
 export class DialogModule implements DialogService, ClusterSubscriber {
   readonly host: ModuleHost;
   readonly table = new DialogTable();
@@ -64,6 +53,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
   readonly #wheel = new DueWheel<Dialog>();
   readonly #duty: Duty;
   readonly #closing: Closing;
+  readonly records: DialogRecords;
   readonly #counters: Readonly<Record<string, Counter>>;
   /** When each peer was last reached, and in which life. */
   readonly #lost = new Map<number, { readonly incarnation: number; readonly at: number }>();
@@ -75,16 +65,9 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     this.settings = settings;
     this.#duty = new Duty(host);
     this.#closing = new Closing(host, this.#duty, (id) => this.#tell({ kind: 'closed', body: { id } }, true));
-    this.#counters = Object.fromEntries(
-      countedNames.map((name) => [name, host.statistics.counter('dialog', name)]),
-    );
-    const { answered, confirmed, early } = dialogStates;
-    const { statistics, hooks } = host;
-    statistics.gauge('dialog', 'active_dialogs', () => this.table.count([answered, confirmed]));
-    statistics.gauge('dialog', 'early_dialogs', () => this.table.count([early]));
-    statistics.gauge('dialog', 'refused_dialogs', () => this.table.refusedFull);
-    statistics.gauge('dialog', 'ends_held', () => this.#closing.held);
-    statistics.gauge('dialog', 'ends_dropped', () => this.#closing.dropped);
+    this.#counters = dialogCounters(host.statistics);
+    showGauges(host.statistics, this.table, this.#closing);
+    const { hooks } = host;
     hooks.beforeRequestSent.push((context, edits) => this.#beforeRequestSent(context, edits));
     hooks.beforeReplySent.push((reply, now) => this.#beforeReplySent(reply, now));
     hooks.onLooseRoute.push((context, routeParameters, now) =>
@@ -94,6 +77,11 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     hooks.onTransactionEnd.push((context, now) => this.#onTransactionEnd(context, now));
     host.cluster?.subscribe(clusterChannels.dialog, this);
     host.every(1000, (now) => this.#tick(now));
+    this.records = new DialogRecords(host, {
+      find: (id) => this.#stored(id),
+      own: () => this.#storable(),
+      take: (record) => this.#onStored(record),
+    });
   }
 
   // ── by the script ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,19 +154,19 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     return outcome === 'unknown' && mode !== matchModes.didOnly && this.match(context);
   }
 
-  /** By the `did` of our Route; Call-ID and tags must fit as well. */
   #matchId(context: MessageContext, parameters: string, mode: number): 'found' | 'wrong' | 'unknown' {
-    const id = mode === matchModes.didNone ? null : findParameter(parameters, this.settings.routeParameter);
-    const dialog = id === null ? null : this.table.get(id);
-    if (dialog === null) return 'unknown';
-    const { callId, fromTag, toTag } = context.request;
-    if (dialog.callId === callId && dialog.hasTags(fromTag, toTag)) {
-      context.dialog = dialog;
-      return 'found';
+    if (mode === matchModes.didNone) return 'unknown';
+    const found = dialogOfRoute(this.table, context.request, {
+      parameters,
+      name: this.settings.routeParameter,
+    });
+    if (found === null) return 'unknown';
+    if (found === 'wrong') {
+      this.#counters.mismatched_dids!.value++;
+      return 'wrong';
     }
-    this.#counters.mismatched_dids!.value++;
-    this.host.log.debug(`dialog ${id}: a request with its id has another Call-ID or other tags`, { callId });
-    return 'wrong';
+    context.dialog = found;
+    return 'found';
   }
 
   /** Tells the peers what changed in a dialog that they know already. */
@@ -188,6 +176,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     dialog.editor = this.host.nodeId;
     this.#counters.update_sent!.value++;
     this.#tell({ kind: 'record', body: this.#record(dialog) }, isPatient);
+    this.#touch(dialog);
   }
 
   #record(dialog: Dialog): DialogRecord {
@@ -274,10 +263,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
       this.#counters.failed_dialogs!.value++;
       this.#end(dialog.id, `Upstream ${reply.status}`, now);
     } else if (dialog.state < dialogStates.answered) {
-      const { response, edits } = reply;
-      const contact = response === null ? '' : contactOf(response, edits);
-      const routeSet = response === null ? '' : calleeRoutes(response, request, dialog.id);
-      dialog.callee = { ...dialog.callee, contact, routeSet };
+      dialog.callee = { ...dialog.callee, ...answeringLeg(reply, dialog.id) };
       this.#answer(dialog, reply.toTag);
     }
   }
@@ -331,12 +317,39 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     if (dialog === null) return;
     this.#wheel.cancel(dialog);
     this.#closing.close(dialog, now);
+    this.#touch(dialog);
+  }
+
+  #stored(id: string): DialogRecord | null {
+    const dialog = this.table.get(id);
+    return dialog?.isAnswered ? this.#record(dialog) : null;
+  }
+
+  *#storable(): Iterable<string> {
+    for (const dialog of this.table.all())
+      if (dialog.isAnswered && this.#duty.isOurs(dialog)) yield dialog.id;
+  }
+
+  /** A peer may have told of it, or of its end, already. */
+  #onStored(record: DialogRecord): void {
+    if (this.table.get(record.id) !== null || this.table.hasEnded(record.id)) return;
+    const dialog = this.table.add(record);
+    if (dialog === null) return;
+    dialog.isTold = true;
+    this.#replace(dialog, record);
+    this.#schedule(dialog);
+  }
+
+  /** It changed or ended: the node whose duty it is sees to its row. */
+  #touch(dialog: Dialog): void {
+    if (dialog.start !== 0 && this.#duty.isOurs(dialog)) this.records.touch(dialog.id);
   }
 
   // ── by time ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A peer's dialog lives longer here than there: it is for its owner to end it in time, or for its successor. */
   #schedule(dialog: Dialog): void {
+    this.#touch(dialog);
     const wall = this.#wallSeconds();
     const isOwn = this.#duty.isOwn(dialog);
     const ends = dialog.start === 0 ? wall + dialog.lifetime : dialog.start + dialog.lifetime;
@@ -357,6 +370,12 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     // Two nodes that do not see the same peers yet might both take themselves for the successor.
     if (isOurs && !this.#duty.isOwn(dialog) && !this.#duty.hasSettled(now)) {
       this.#wheel.schedule(dialog, this.#wallSeconds() + unsettledSeconds);
+      return;
+    }
+    const last = dialog.start + dialog.lifetime + copyGraceSeconds;
+    // It was ours for a while, when we did not see its owner or the successor.
+    if (!isOurs && dialog.isAnswered && this.#wallSeconds() < last) {
+      this.#wheel.schedule(dialog, last);
       return;
     }
     this.#counters.expired_dialogs!.value++;
@@ -427,11 +446,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     const { callee } = dialog;
     dialog.take(record);
     if (record.callee.contact === '' && callee.contact !== '') dialog.callee = callee;
-    dialog.flags = 0;
-    for (const name of record.flags.split(' ')) {
-      const bit = name === '' ? 0 : this.host.flagBit('dialog', name);
-      if (!isFailure(bit)) dialog.flags |= bit;
-    }
+    dialog.flags = flagsOf(this.host, record.flags);
     this.table.setProfiles(dialog, profilesOf(record));
   }
 
@@ -473,6 +488,8 @@ export class DialogModule implements DialogService, ClusterSubscriber {
   onPeerDown(node: number, now: number): void {
     this.#lost.set(node, { incarnation: this.#incarnations.get(node) ?? 0, at: now });
     this.#duty.onPeerDown(node, now);
+    // It may not have removed the rows of what ended lately; those of others are removed twice, which is nothing.
+    for (const id of this.table.endedSince(now - silenceMilliseconds)) this.records.touch(id);
     this.#closing.onPeerDown();
     for (const dialog of this.table.all()) {
       if (this.#duty.ownerLives(dialog)) continue;

@@ -27,7 +27,7 @@ export function callerRoutes(request: SipMessage): string {
  * RFC 3261 12.1.2: the Record-Route of the answer in reverse is the way from the caller; the part of it that lies
  * beyond us, nearest first.
  */
-export function calleeRoutes(response: SipMessage, request: SipMessage, id: string): string {
+function calleeRoutes(response: SipMessage, request: SipMessage, id: string): string {
   const values = response.values(headerNames.recordRoute);
   const own = values.findIndex((value) => value.includes(`=${id}`));
   const before = request.values(headerNames.recordRoute).length;
@@ -66,4 +66,13 @@ function isTargetRefresh(method: string): boolean {
 export function byeReason(dialog: Dialog | null, fromTag: string): string {
   if (dialog === null) return 'BYE';
   return dialog.isFromCaller(fromTag) ? 'Downstream BYE' : 'Upstream BYE';
+}
+
+/** What a 2xx to the INVITE says of the callee; nothing when it is our own. */
+export function answeringLeg(
+  { context, response, edits }: OutgoingReply,
+  id: string,
+): { contact: string; routeSet: string } {
+  if (response === null) return { contact: '', routeSet: '' };
+  return { contact: contactOf(response, edits), routeSet: calleeRoutes(response, context.request, id) };
 }

@@ -5,6 +5,7 @@ import type { ModuleHost } from '#module/host.ts';
 import { headerNames } from '#sip/header-name.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { detach } from '#sip/serialize.ts';
+import { isFailure } from '#util/failure.ts';
 
 /** `created`: how many this life of the node has begun; `lifetime` in seconds; `duties`: bits of dialogDuties. */
 export function newDialog(
@@ -35,4 +36,14 @@ export function newDialog(
     values: [],
     kept: [],
   };
+}
+
+/** The bits that this node has for the flags of those names. */
+export function flagsOf(host: ModuleHost, names: string): number {
+  let flags = 0;
+  for (const name of names.split(' ')) {
+    const bit = name === '' ? 0 : host.flagBit('dialog', name);
+    if (!isFailure(bit)) flags |= bit;
+  }
+  return flags;
 }
