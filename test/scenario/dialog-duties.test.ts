@@ -84,14 +84,15 @@ describe('a lifetime', () => {
     expect([trio.total('dialog:expired_dialogs'), trio.leftovers()]).toEqual([40, []]);
   });
 
-  it('is still kept when the owner dies and comes back', () => {
+  it('is kept by whoever is the successor then: the owner came back, as another life', () => {
     const trio = trioOf('create_dialog("B"); $DLG_timeout = 60;');
-    call(trio, 'a');
+    const names = Array.from({ length: 30 }, (_, index) => `call-${String(index).padStart(2, '0')}`);
+    for (const name of names) call(trio, name);
     trio.kill(1);
-    trio.run(10_000);
+    trio.run(40_000);
     trio.start(1);
     trio.settle();
-    expect([byes(trio.caller), byes(trio.callee), trio.leftovers()]).toEqual([['a'], ['a'], []]);
+    expect([byes(trio.caller), byes(trio.callee), trio.leftovers()]).toEqual([names, names, []]);
   });
 });
 
