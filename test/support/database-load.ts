@@ -10,6 +10,7 @@ import type { SqlConnection } from '#db/sql-connection.ts';
 import { parseMessage, type SipMessage } from '#sip/message.ts';
 import { buildResponse } from '#sip/response.ts';
 import { isFailure } from '#util/failure.ts';
+import { recordRoutes } from './sip-phone.ts';
 
 const host = '127.0.0.1';
 const answerMilliseconds = 3000;
@@ -17,7 +18,7 @@ const stepMilliseconds = 20;
 
 /** The script of a node that {@link DatabaseLoad} calls for. */
 export function loadScript(port: number, url: string, spool = ''): string {
-  const modules = ['proto_udp', 'tm', 'sl', 'rr', 'usrloc', 'registrar', 'sipmsgops', 'acc'];
+  const modules = ['proto_udp', 'tm', 'sl', 'rr', 'dialog', 'usrloc', 'registrar', 'sipmsgops', 'acc'];
   return `
 log_level=3
 socket=udp:${host}:${port}
@@ -28,7 +29,10 @@ modparam("usrloc|acc", "db_url", "${url}")
 modparam("acc", "db_spool_file", "${spool}")
 route {
   if (is_method("REGISTER")) { save("location"); exit; }
-  if (is_method("INVITE|BYE")) do_accounting("db", "missed");
+  if (has_totag()) loose_route();
+  else record_route();
+  if (is_method("INVITE")) do_accounting("db", "cdr|missed");
+  if (is_method("BYE")) do_accounting("db");
   t_relay();
 }
 `;
@@ -39,6 +43,8 @@ export class DatabaseLoad {
   readonly #prefix: string;
   readonly #socket: Socket = createSocket('udp4');
   readonly #waiting = new Map<string, (status: number) => void>();
+  /** Call-ID → route set of the caller. */
+  readonly #routes = new Map<string, string>();
   readonly failures: string[] = [];
   readonly registered = new Set<string>();
   answered = 0;
@@ -92,13 +98,15 @@ export class DatabaseLoad {
     const uri = `sip:${isMissed ? 'busy' : 'free'}@${host}:${this.#socket.address().port}`;
     const parts = { user, callId: `c-${user}`, contact: `<sip:${user}@${host}>` };
     const status = await this.#ask('INVITE', uri, parts);
+    const routes = this.#routes.get(parts.callId) ?? '';
+    this.#routes.delete(parts.callId);
     if (status !== (isMissed ? 486 : 200)) this.failures.push(`INVITE ${user}: ${status}`);
     if (isMissed) {
       this.missed++;
       return;
     }
-    this.#send('ACK', uri, { ...parts, toTag: 'callee' });
-    const end = await this.#ask('BYE', uri, { ...parts, toTag: 'callee' });
+    this.#send('ACK', uri, { ...parts, toTag: 'callee', routes });
+    const end = await this.#ask('BYE', uri, { ...parts, toTag: 'callee', routes });
     if (end !== 200) this.failures.push(`BYE ${user}: ${end}`);
     this.answered++;
   }
@@ -119,7 +127,7 @@ export class DatabaseLoad {
 
   #send(method: string, uri: string, parts: RequestParts): string {
     const branch = `z9hG4bK-${method}-${parts.callId}`;
-    const { user, callId, contact, toTag } = parts;
+    const { user, callId, contact, toTag, routes = '' } = parts;
     const lines = [
       `${method} ${uri} SIP/2.0`,
       `Via: SIP/2.0/UDP ${host}:${this.#socket.address().port};branch=${branch}`,
@@ -129,6 +137,7 @@ export class DatabaseLoad {
       `Call-ID: ${callId}`,
       `CSeq: ${method === 'BYE' ? 2 : 1} ${method}`,
       `Contact: ${contact}`,
+      ...(routes === '' ? [] : [`Route: ${routes}`]),
       'Content-Length: 0',
     ];
     const port = this.#ports[this.#count % this.#ports.length]!;
@@ -140,7 +149,11 @@ export class DatabaseLoad {
     const message = parseMessage(bytes.toString('latin1'));
     if (isFailure(message)) throw new Error(message.message);
     if (message.isRequest) this.#answer(message, port);
-    else if (message.status >= 200) this.#waiting.get(message.topVia.branch)?.(message.status);
+    else if (message.status >= 200) {
+      if (message.method === 'INVITE')
+        this.#routes.set(message.callId, recordRoutes(message).reverse().join(', '));
+      this.#waiting.get(message.topVia.branch)?.(message.status);
+    }
   }
 
   #answer(request: SipMessage, port: number): void {
@@ -179,4 +192,6 @@ interface RequestParts {
   readonly callId: string;
   readonly contact: string;
   readonly toTag?: string;
+  /** Value of the Route header. */
+  readonly routes?: string;
 }
