@@ -9,6 +9,8 @@ export interface ChannelSubscriber {
   /** The node is reached, with nothing under way that was sent before: time to compare states. */
   onPeerUp(node: number, incarnation: number, now: number): void;
   onPeerDown(node: number, now: number): void;
+  /** The node was never lost, but what was sent to it through a relay may be: time to compare states again. */
+  onPeerResumed?(node: number, incarnation: number, now: number): void;
 }
 
 export interface ChannelMessage {
@@ -39,6 +41,10 @@ export class Channels {
 
   peerUp(node: number, incarnation: number, now: number): void {
     for (const subscriber of this.#subscribers.values()) subscriber.onPeerUp(node, incarnation, now);
+  }
+
+  peerResumed(node: number, incarnation: number, now: number): void {
+    for (const subscriber of this.#subscribers.values()) subscriber.onPeerResumed?.(node, incarnation, now);
   }
 
   peerDown(node: number, now: number): void {

@@ -87,6 +87,10 @@ export class ClusterNode implements TimerTarget {
     this.#peers = new PeerTable(log, {
       onReached: (peer, now) => this.#onReached(peer, now),
       onUnreached: (peer, now) => this.#onUnreached(peer, now),
+      onResumed: (peer, now) => {
+        this.#delivery.tellAll(peer, now);
+        this.#channels.peerResumed(peer.id, peer.incarnation, now);
+      },
     });
     this.#outbox = new Outbox(this.nodeId, this.#peers, (run) => ports.endOfTurn(run), {
       onTurnEnd: (now) => {
@@ -297,6 +301,7 @@ export class ClusterNode implements TimerTarget {
     if (peer.wasReached && incarnation > peer.lastIncarnation) return 'unsure';
     if (peer.isReached) return peer.incarnation === incarnation ? 'here' : 'over';
     // What its silence means is said by the table, which looks for another way first.
+    if (this.#peers.isUnmet(peer, now)) return 'unsure';
     if (now < peer.relayFrom || (peer.isExpected && peer.verdict === 'open')) return 'unsure';
     return this.#peers.isUnseen(peer, now) ? 'unseen' : 'over';
   }

@@ -17,11 +17,15 @@ import { proofMilliseconds } from '#cluster/sharing-tags.ts';
 export interface PeerTableUser {
   onReached(peer: Peer, now: number): void;
   onUnreached(peer: Peer, now: number): void;
+  /** It was reached all along, but what a relay had taken for it may be lost. */
+  onResumed(peer: Peer, now: number): void;
 }
 
 /** How long a part that was cut off believes that the others go on: longer than any call is set up. */
 const unseenMilliseconds = 240_000;
 
+/** A node that begins has met by then whoever lives, ms: it is not announced before (`server/health.ts`). */
+const meetMilliseconds = 1500;
 /** In which all have noticed a loss that their connections tell, ms. */
 export const relaySettle = 300;
 
@@ -60,6 +64,7 @@ export class PeerTable {
   add(member: Member, now: number): Peer {
     const peer = new Peer(member);
     peer.since = now;
+    peer.addedAt = now;
     this.#peers.set(peer.id, peer);
     this.#order();
     return peer;
@@ -81,6 +86,7 @@ export class PeerTable {
   update(now: number): void {
     const fallen: Peer[] = [];
     const risen: Peer[] = [];
+    const resumed: Peer[] = [];
     for (const peer of this.#ordered) {
       const way = this.#wayTo(peer, now);
       if ((way?.path ?? null) === peer.path && (way?.incarnation ?? 0) === peer.incarnation) continue;
@@ -90,6 +96,8 @@ export class PeerTable {
       this.#take(peer, way, now);
       if (isUnbroken) {
         this.#log.info(`direct link to node [${peer.id}] is there again`);
+        // A relay may have lost its own link with frames in it that nobody missed: both tell everything anew.
+        resumed.push(peer);
         continue;
       }
       if (wasReached) fallen.push(peer);
@@ -101,6 +109,7 @@ export class PeerTable {
     this.#judge(now);
     for (const peer of fallen) this.#user.onUnreached(peer, now);
     for (const peer of risen) this.#user.onReached(peer, now);
+    for (const peer of resumed) this.#user.onResumed(peer, now);
   }
 
   /** Is it to be expected that the node lives, although it is not reached? */
@@ -139,11 +148,19 @@ export class PeerTable {
     return this.#ordered.find(reachesIt) ?? null;
   }
 
-  /** Is there a member whose link was lost so lately that it may be alive? */
+  /** Is there a member whose link was lost so lately, or that was looked for so shortly, that it may be alive? */
   isAnyoneUnsure(now: number): boolean {
     return this.#ordered.some(
-      (peer) => peer.member.enabled && !peer.isReached && (now < peer.relayFrom || this.isUnseen(peer, now)),
+      (peer) =>
+        peer.member.enabled &&
+        !peer.isReached &&
+        (now < peer.relayFrom || this.isUnseen(peer, now) || this.isUnmet(peer, now)),
     );
+  }
+
+  /** A node that begins knows nothing of its peers: one that it has not met, and that refused no link, may live. */
+  isUnmet(peer: Peer, now: number): boolean {
+    return !peer.wasReached && !peer.isRefusing && now - peer.addedAt < meetMilliseconds;
   }
 
   /** Ids of the peers that have a vote: see `ClusterNode.electorate`. */
@@ -167,7 +184,7 @@ export class PeerTable {
     }
   }
 
-  /** The old way is still good and only a better one has come: nothing was lost. */
+  /** The old way seems good still and only a better one has come: nobody needs to take the peer for lost. */
   #isWhole(peer: Peer, way: Way): boolean {
     return (
       peer.path!.state === 'up' &&

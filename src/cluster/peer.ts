@@ -89,6 +89,8 @@ export class Peer {
   mustProbe = false;
   /** Since this node started; and since then it has not taken its leave. */
   wasReached = false;
+  /** When this node learned of the member, ms. */
+  addedAt = -Infinity;
   hasLeft = false;
   /** Whether a node that was lost is taken for dead, once that can be said; see `PeerTable`. */
   verdict: 'open' | 'dead' | 'unseen' = 'open';

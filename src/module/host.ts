@@ -66,6 +66,8 @@ export interface ClusterSubscriber {
   /** The link to `node` is up and authenticated; `incarnation` tells a restarted node from a reconnected one. */
   onPeerUp(node: number, incarnation: number, now: number): void;
   onPeerDown(node: number, now: number): void;
+  /** The node was never lost, but what was sent to it through a relay may be: time to compare states again. */
+  onPeerResumed?(node: number, incarnation: number, now: number): void;
 }
 
 export interface ModuleHost {

@@ -28,8 +28,10 @@ function runSeed(seed: number, options: SimulateOptions, isTold: boolean): Promi
 function complain(seed: number, result: StormResult, options: SimulateOptions): void {
   console.log(`seed ${seed} failed (${result.faults.join('; ')}):`);
   for (const problem of result.problems) console.log(`  ${problem}`);
+  const { nodes, calls, directory } = options;
+  const kinds = Array.isArray(options.faults) ? options.faults.join(' ') : '';
   console.log(
-    `  again: npm run simulate -- --seed ${seed} --nodes ${options.nodes} --calls ${options.calls} --directory ${options.directory}`,
+    `  again: npm run simulate -- --seed ${seed} --nodes ${nodes} --calls ${calls} --directory ${directory} --faults ${kinds}`,
   );
 }
 

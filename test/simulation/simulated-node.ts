@@ -48,6 +48,7 @@ export class SimulatedNode implements Resident {
   #held: (() => void)[] | null = null;
   #datagramsHeld = 0;
   isDead = false;
+  isDraining = false;
 
   constructor(world: World, identity: SimulatedIdentity, script: string) {
     this.#world = world;
@@ -93,6 +94,21 @@ export class SimulatedNode implements Resident {
     this.isDead = true;
     this.#world.residents.delete(this);
     this.#world.links.kill(this.#address);
+  }
+
+  /** What `anyvia drain` does at once: new requests go to peers, and they send none. */
+  drain(): void {
+    this.isDraining = true;
+    if (this.node.ownership) this.node.ownership.draining = true;
+    this.node.sharingTags?.setWilling(this.#world.now, false);
+    this.node.cluster!.setDraining(true);
+    this.endTurn();
+  }
+
+  /** The last thing that a process does which ends in order. */
+  bidFarewell(): void {
+    this.node.cluster!.stop(this.#world.now);
+    this.endTurn();
   }
 
   /** SIGSTOP and SIGCONT: the kernel keeps what arrives, as far as it has room. */

@@ -28,6 +28,7 @@ const clusters: readonly Cluster[] = [
   { nodes: 3, share: 0.1, faults: ['part'] },
   { nodes: 3, share: 0.1, faults: ['bar'] },
   { nodes: 3, share: 0.15, faults: everything },
+  { nodes: 3, share: 0.1, faults: ['roll'] },
   { nodes: 5, share: 0.1, faults: everything },
   { nodes: 16, share: 0.02, faults: everything },
   { nodes: 5, share: 0.05, faults: [], directory: 'home' },
@@ -50,6 +51,16 @@ describe('calls through a cluster in a storm', () => {
       10_000 + count * nodes * seedMilliseconds,
     );
   }
+
+  it('end on every node, though a relay lost its own link with the news of a BYE in it', async () => {
+    const { problems } = await runStorm({ seed: 2572, nodes: 5, calls: 8, faults: everything });
+    expect(problems).toEqual([]);
+  });
+
+  it('are not answered in the name of peers that a node has not met since it began', async () => {
+    const { problems } = await runStorm({ seed: 268, nodes: 3, calls: 8, faults: ['roll'] });
+    expect(problems).toEqual([]);
+  });
 
   it('fail when nobody takes over: the judge is not blind', async () => {
     let failed = 0;

@@ -25,7 +25,8 @@ export interface StormOptions {
   readonly isTold?: boolean;
 }
 
-export const nodeFaults = ['kill', 'stop', 'part', 'bar'] as const;
+/** `roll`: a node drains, ends in order and comes back, as in a rolling restart. */
+export const nodeFaults = ['kill', 'stop', 'part', 'bar', 'roll'] as const;
 export type NodeFault = (typeof nodeFaults)[number];
 
 export interface StormResult {
@@ -41,6 +42,10 @@ export interface StormResult {
 const stormMilliseconds = 15_000;
 /** Then everything must come to its end: Timer C, an answer to the CANCEL, and Timer H, with claims after it. */
 const calmMilliseconds = 260_000;
+/** A node that drains waits for its transactions for so long: too short for one that rings, and as a real one does. */
+const drainMilliseconds = [300, 2500, 40_000] as const;
+/** Between the farewell to the peers and the end of the process. */
+const farewellMilliseconds = 50;
 const bin = 5566;
 const callerHost = '10.1.0.1';
 const calleeHost = '10.2.0.1';
@@ -178,6 +183,7 @@ export class Storm {
     this.world.tell(`FAULT ${kind} of node ${id} for ${lasts} ms`);
     if (kind === 'kill') this.#kill(node, lasts);
     else if (kind === 'stop') this.#stop(node, lasts);
+    else if (kind === 'roll') this.#roll(node, lasts);
     else this.#part(kind, id, lasts);
   }
 
@@ -203,6 +209,35 @@ export class Storm {
       if (!node.isDead) this.troubles.rise(world.now, node.id);
       if (!node.isDead) this.#announce(node, world.between(100, 1000));
     });
+  }
+
+  /** Its router hears of it late; what has not ended within the time for draining is left to the successor. */
+  #roll(node: SimulatedNode, lasts: number): void {
+    if (node.isDead || node.isStopped || node.isDraining) return;
+    const { world } = this;
+    const until = world.now + world.pick(drainMilliseconds);
+    node.drain();
+    world.after(world.between(10, 1500), () => {
+      node.withdraw();
+      this.#leaveWhenDone(node, until, lasts);
+    });
+  }
+
+  #leaveWhenDone(node: SimulatedNode, until: number, lasts: number): void {
+    const { world } = this;
+    if (node.isDead) return;
+    if (node.isStopped || (node.node.table.serverCount > 0 && world.now < until)) {
+      world.after(100, () => this.#leaveWhenDone(node, until, lasts));
+      return;
+    }
+    world.tell(`node ${node.id} leaves with ${node.node.table.serverCount} transactions`);
+    this.troubles.fall(world.now, node.id, 'killed');
+    node.bidFarewell();
+    world.after(farewellMilliseconds, () => {
+      if (!node.isDead) node.kill();
+      this.nodes.delete(node.id);
+    });
+    world.after(farewellMilliseconds + lasts, () => this.#startNode(node.id));
   }
 
   #part(kind: 'part' | 'bar', id: number, lasts: number): void {

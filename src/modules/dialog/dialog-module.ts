@@ -484,6 +484,10 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     for (const id of this.table.endedSince(since)) send({ kind: 'end', body: { id, reason: 'BYE' } });
   }
 
+  onPeerResumed(node: number, incarnation: number, now: number): void {
+    this.onPeerUp(node, incarnation, now);
+  }
+
   /** Calls go on although their owner is gone: whoever sees the BYE ends them. Those that rang may have died with it. */
   onPeerDown(node: number, now: number): void {
     this.#lost.set(node, { incarnation: this.#incarnations.get(node) ?? 0, at: now });

@@ -26,7 +26,11 @@ const quiet = {
 
 /** Node 2, with a link to node 1, which reaches node 3. */
 function bench(): Bench {
-  const peers = new PeerTable(quiet, { onReached: () => undefined, onUnreached: () => undefined });
+  const peers = new PeerTable(quiet, {
+    onReached: () => undefined,
+    onUnreached: () => undefined,
+    onResumed: () => undefined,
+  });
   const member = {
     clusterId: 1,
     address: 'h',
