@@ -9,8 +9,6 @@ export interface ChannelSubscriber {
   /** The node is reached, with nothing under way that was sent before: time to compare states. */
   onPeerUp(node: number, incarnation: number, now: number): void;
   onPeerDown(node: number, now: number): void;
-  /** The node was never lost, but what was sent to it through a relay may be: time to compare states again. */
-  onPeerResumed?(node: number, incarnation: number, now: number): void;
 }
 
 export interface ChannelMessage {
@@ -26,10 +24,13 @@ export const channelCodec: Codec<ChannelMessage> = {
 
 export class Channels {
   readonly #subscribers = new Map<number, ChannelSubscriber>();
+  readonly #comparing: ChannelSubscriber[] = [];
 
-  subscribe(channel: number, subscriber: ChannelSubscriber): void {
+  /** `compares`: `onPeerUp` comes again when a direct link takes over from a relay, which may have lost something. */
+  subscribe(channel: number, subscriber: ChannelSubscriber, compares = false): void {
     assert(!this.#subscribers.has(channel), `channel ${channel} has two subscribers`);
     this.#subscribers.set(channel, subscriber);
+    if (compares) this.#comparing.push(subscriber);
   }
 
   /** False when nobody here listens on it: another version of the program is on the other side. */
@@ -43,8 +44,9 @@ export class Channels {
     for (const subscriber of this.#subscribers.values()) subscriber.onPeerUp(node, incarnation, now);
   }
 
+  /** It was never lost, but what was sent to it through a relay may be. */
   peerResumed(node: number, incarnation: number, now: number): void {
-    for (const subscriber of this.#subscribers.values()) subscriber.onPeerResumed?.(node, incarnation, now);
+    for (const subscriber of this.#comparing) subscriber.onPeerUp(node, incarnation, now);
   }
 
   peerDown(node: number, now: number): void {

@@ -87,10 +87,7 @@ export class ClusterNode implements TimerTarget {
     this.#peers = new PeerTable(log, {
       onReached: (peer, now) => this.#onReached(peer, now),
       onUnreached: (peer, now) => this.#onUnreached(peer, now),
-      onResumed: (peer, now) => {
-        this.#delivery.tellAll(peer, now);
-        this.#channels.peerResumed(peer.id, peer.incarnation, now);
-      },
+      onResumed: (peer, now) => this.#onReached(peer, now, true),
     });
     this.#outbox = new Outbox(this.nodeId, this.#peers, (run) => ports.endOfTurn(run), {
       onTurnEnd: (now) => {
@@ -343,8 +340,8 @@ export class ClusterNode implements TimerTarget {
   }
 
   /** One subscriber per channel. It is told at once of the peers that are up already. */
-  subscribe(channel: number, subscriber: ChannelSubscriber): void {
-    this.#channels.subscribe(channel, subscriber);
+  subscribe(channel: number, subscriber: ChannelSubscriber, compares = false): void {
+    this.#channels.subscribe(channel, subscriber, compares);
     for (const node of this.#peers.live) subscriber.onPeerUp(node, this.incarnationOf(node)!, this.#now);
   }
 
@@ -390,10 +387,11 @@ export class ClusterNode implements TimerTarget {
 
   // ── peers come and go ─────────────────────────────────────────────────────────────────────────────────────────
 
-  #onReached(peer: Peer, now: number): void {
+  #onReached(peer: Peer, now: number, isAgain = false): void {
     this.#homes?.onChange(now);
     this.#delivery.tellAll(peer, now);
-    this.#channels.peerUp(peer.id, peer.incarnation, now);
+    if (isAgain) this.#channels.peerResumed(peer.id, peer.incarnation, now);
+    else this.#channels.peerUp(peer.id, peer.incarnation, now);
   }
 
   #onUnreached(peer: Peer, now: number): void {

@@ -230,10 +230,6 @@ export class Takeover implements TimerTarget {
     }
   }
 
-  onPeerResumed(node: number, incarnation: number, now: number): void {
-    this.onPeerUp(node, incarnation, now);
-  }
-
   onPeerUp(node: number, incarnation: number, now: number): void {
     const former = this.#incarnations.get(node);
     this.#incarnations.set(node, incarnation);

@@ -58,7 +58,8 @@ export interface ClusterPort {
   broadcast(channel: number, body: Uint8Array, isPatient?: boolean): void;
   /** False when the peer is down or its queue full. */
   send(node: number, channel: number, body: Uint8Array): boolean;
-  subscribe(channel: number, subscriber: ClusterSubscriber): void;
+  /** `compares`: `onPeerUp` comes again when a direct link takes over from a relay, which may have lost something. */
+  subscribe(channel: number, subscriber: ClusterSubscriber, compares?: boolean): void;
 }
 
 export interface ClusterSubscriber {
@@ -66,8 +67,6 @@ export interface ClusterSubscriber {
   /** The link to `node` is up and authenticated; `incarnation` tells a restarted node from a reconnected one. */
   onPeerUp(node: number, incarnation: number, now: number): void;
   onPeerDown(node: number, now: number): void;
-  /** The node was never lost, but what was sent to it through a relay may be: time to compare states again. */
-  onPeerResumed?(node: number, incarnation: number, now: number): void;
 }
 
 export interface ModuleHost {

@@ -431,7 +431,7 @@ export class AnyviaNode {
     });
     this.takeover = takeover;
     ownership.takeover = takeover;
-    host.cluster!.subscribe(clusterChannels.takeover, takeover);
+    host.cluster!.subscribe(clusterChannels.takeover, takeover, true);
   }
 
   /** What a script does after it waited may start timers, outside of any event of ours. */

@@ -75,7 +75,7 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     );
     hooks.onEndToEndAck.push((context) => this.#onAck(context));
     hooks.onTransactionEnd.push((context, now) => this.#onTransactionEnd(context, now));
-    host.cluster?.subscribe(clusterChannels.dialog, this);
+    host.cluster?.subscribe(clusterChannels.dialog, this, true);
     host.every(1000, (now) => this.#tick(now));
     this.records = new DialogRecords(host, {
       find: (id) => this.#stored(id),
@@ -482,10 +482,6 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     const lost = this.#lost.get(node);
     const since = lost?.incarnation === incarnation ? lost.at - silenceMilliseconds : now - staleMilliseconds;
     for (const id of this.table.endedSince(since)) send({ kind: 'end', body: { id, reason: 'BYE' } });
-  }
-
-  onPeerResumed(node: number, incarnation: number, now: number): void {
-    this.onPeerUp(node, incarnation, now);
   }
 
   /** Calls go on although their owner is gone: whoever sees the BYE ends them. Those that rang may have died with it. */
