@@ -6,13 +6,17 @@
  * asks again.
  */
 
-/** Far above what garbage collection or a busy machine takes, below what makes peers give a node up (3 s). */
-const gapMilliseconds = 1500;
+/**
+ * T1: after this time senders have repeated their messages, and other nodes may have taken the copies, of which this one
+ * has not read yet. Far above what garbage collection takes, below what makes peers give a node up (3 s).
+ */
+const gapMilliseconds = 500;
 /** In which a full receive queue is read, the links that were lost are noticed, and peers say what they adopted. */
 const quietMilliseconds = 150;
 /** Peers that are not reached by then are not waited for: they dial again within this time. */
 const reunionMillisecondsMax = 2000;
-export const watchMilliseconds = 500;
+/** An idle node's own events: well below the gap. */
+export const watchMilliseconds = 200;
 
 export class FreezeWatch {
   readonly #livePeers: () => readonly number[];

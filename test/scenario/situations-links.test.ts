@@ -113,6 +113,20 @@ describe('11. a peer that stands still with its connections open', () => {
     expect(trio.statistic(3, 'tm:held_messages')).toBe(2);
   });
 
+  it('11: even for a second, begins nothing anew of which others took the repetition', () => {
+    const trio = new AnycastTrio();
+    trio.run(1000);
+    trio.at(3).stop();
+    trio.run(100);
+    trio.arrive(3, invite());
+    trio.run(500);
+    trio.arrive(1, invite());
+    trio.run(300);
+    trio.at(3).resume();
+    trio.run(1000);
+    expect(trio.callee.branches).toBe(1);
+  });
+
   it('11: and its call goes on at its successor, which it learns when it comes back', () => {
     const trio = new AnycastTrio();
     trio.arrive(3, invite());
