@@ -4,7 +4,6 @@
  * have failed but by loss, nothing may be left on any node, and memory is what it was.
  */
 
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatTable } from '#cli/table.ts';
 import { SeededRandom } from '../../test/support/seeded-random.ts';
@@ -48,6 +47,9 @@ const settleMilliseconds = 50_000;
 const healthCheckMilliseconds = 1000;
 /** Of calls under 2 % loss that one node without anycast would lose too: 4 in 10,000 at 5 % were measured. */
 const lostPartMax = 0.002;
+const megabyte = 1024 * 1024;
+const memoryLooks = 10;
+const memoryLookMilliseconds = 1000;
 /** Growth that is no leak: a heap that was busy once keeps some of its pages. */
 const memoryGrowthMax = 1.3;
 
@@ -159,10 +161,10 @@ export async function runChaos(lab: Lab, run: ChaosRun): Promise<string[]> {
   const calls = Math.ceil((run.seconds + 200) * run.rate);
   const caller = startCaller(lab.network, { scenario: 'caller-hold', calls, rate: run.rate });
   await sleep(warmUpMilliseconds);
-  const before = memoryOf(lab);
+  const before = await memoryOf(lab);
   const past = await doHarm({ lab, random: new SeededRandom(run.seed) }, run.seconds);
   await sleep(warmUpMilliseconds);
-  const after = memoryOf(lab);
+  const after = await memoryOf(lab);
   // sipp begins no more calls, and ends when those that go on are over.
   caller.process.signal('SIGUSR1');
   await caller.process.ended;
@@ -217,22 +219,38 @@ function judgeCalls(traces: readonly CallTrace[], past: readonly PastFault[]): s
   return broken;
 }
 
-/** Resident memory by node, MB. */
-function memoryOf(lab: Lab): Map<number, number> {
-  const sizes = lab.nodes.map((node) => {
-    const status = readFileSync(`/proc/${node.process.pid}/status`, 'utf8');
-    return [node.number, Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024] as const;
-  });
-  return new Map(sizes);
+/** MB. */
+interface Memory {
+  /** What is in use: the least of some looks, since garbage counts until it is collected. */
+  readonly heap: number;
+  /** With what the process keeps for later; it gives little of that back to the system. */
+  readonly resident: number;
 }
 
-function judgeMemory(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>): string[] {
-  const broken: string[] = [];
-  const largest = Math.max(...before.values());
-  for (const [node, size] of after) {
-    say(`node ${node}: ${before.get(node)!.toFixed(0)} MB resident before, ${size.toFixed(0)} MB after`);
-    if (size > largest * memoryGrowthMax) broken.push(`node ${node} holds ${size.toFixed(0)} MB`);
+async function memoryOf(lab: Lab): Promise<Map<number, Memory>> {
+  const least = new Map<number, Memory>();
+  for (let look = 0; look < memoryLooks; look++) {
+    for (const node of lab.nodes) {
+      const statistics = (await node.statistics())!;
+      const heap = statistics['memory:heap_used']! / megabyte;
+      const known = least.get(node.number);
+      const resident = statistics['memory:resident']! / megabyte;
+      least.set(node.number, { heap: Math.min(heap, known?.heap ?? heap), resident });
+    }
+    await sleep(memoryLookMilliseconds);
   }
+  return least;
+}
+
+function judgeMemory(before: ReadonlyMap<number, Memory>, after: ReadonlyMap<number, Memory>): string[] {
+  const broken: string[] = [];
+  const largest = Math.max(...[...before.values()].map(({ heap }) => heap));
+  const rows = [...after].map(([node, { heap, resident }]) => {
+    const old = before.get(node)!;
+    if (heap > largest * memoryGrowthMax) broken.push(`node ${node} holds ${heap.toFixed(0)} MB`);
+    return [node, ...[old.heap, heap, old.resident, resident].map((size) => size.toFixed(0))];
+  });
+  say(formatTable(['node', 'heap before, MB', 'after', 'resident before, MB', 'after'], rows));
   return broken;
 }
 

@@ -35,6 +35,8 @@ export interface Hooks {
   readonly onOwnRoute: ((context: MessageContext, route: SipUri) => void)[];
   /** A response whose branch no transaction of this cluster made. True: it was for this module, and ends here. */
   readonly onForeignReply: ((response: SipMessage, now: number) => boolean)[];
+  /** A response whose owner is gone is about to be passed on without it. */
+  readonly onOrphanReply: ((response: SipMessage, now: number) => void)[];
   /** The server transaction is over: no message of it will come any more. */
   readonly onTransactionEnd: ((context: MessageContext, now: number) => void)[];
 }
@@ -48,6 +50,7 @@ export function emptyHooks(): Hooks {
     onLooseRoute: [],
     onOwnRoute: [],
     onForeignReply: [],
+    onOrphanReply: [],
     onTransactionEnd: [],
   };
 }

@@ -164,10 +164,12 @@ export class Receiver {
 
   /** The tag's MAC proved the branch ours: another node's, or that of a former life. */
   #peersResponse(now: number, response: SipMessage, tag: OwnerTag, arrival: Arrival): void {
-    const { ownership, table, orphans } = this.#parts;
+    const { ownership, table, orphans, hooks } = this.#parts;
     const fate = ownership === null ? 'orphan' : ownership.routeResponse(now, response, tag, arrival);
     if (fate === 'adopted') table.findAdopted(response)?.receive(now, response, arrival.source);
-    else if (fate === 'orphan') orphans.response(response, arrival.source);
+    if (fate !== 'orphan') return;
+    for (const hook of hooks.onOrphanReply) hook(response, now);
+    orphans.response(response, arrival.source);
   }
 
   // ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────

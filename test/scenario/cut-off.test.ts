@@ -150,3 +150,29 @@ describe('a node that lost all its links', () => {
     expect(cluster.isCutOff(trio.world.now)).toBe(false);
   });
 });
+
+describe('a node that dies with a BYE', () => {
+  it('leaves no dialog behind, though it told nobody: the response says that it is over', async () => {
+    const trio = new AnycastTrio();
+    trio.arrive(1, invite());
+    trio.run(30);
+    trio.answer(1, 200);
+    trio.run(10);
+    const ok = trio.caller.last('200 INVITE');
+    trio.arrive(2, inDialog(ok, 'ACK', 1));
+    trio.run(1000);
+    expect(await trio.profileSizes()).toEqual([1, 1, 1]);
+    // What it has to tell waits for the end of the turn, and is lost with it.
+    cut(trio, 3);
+    trio.arrive(3, inDialog(ok, 'BYE', 2));
+    trio.kill(3);
+    trio.run(6000);
+    expect(await trio.profileSizes()).toEqual([1, 1]);
+    trio.answer(2, 200, trio.callee.last('BYE'));
+    trio.run(50);
+    expect(trio.caller.count('200 BYE')).toBe(1);
+    expect(await trio.profileSizes()).toEqual([0, 0]);
+    trio.settle();
+    expect(trio.leftovers()).toEqual([]);
+  });
+});

@@ -24,7 +24,7 @@ import {
   noteReply,
   noteRequest,
 } from '#modules/dialog/legs.ts';
-import { dialogOfRoute } from '#modules/dialog/matching.ts';
+import { dialogOfRoute, endBy } from '#modules/dialog/matching.ts';
 import { flagsOf, newDialog } from '#modules/dialog/new-dialog.ts';
 import { endBoth } from '#modules/dialog/requests-within.ts';
 import { type DialogSettings, matchModes } from '#modules/dialog/settings.ts';
@@ -70,9 +70,8 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     const { hooks } = host;
     hooks.beforeRequestSent.push((context, edits) => this.#beforeRequestSent(context, edits));
     hooks.beforeReplySent.push((reply, now) => this.#beforeReplySent(reply, now));
-    hooks.onLooseRoute.push((context, routeParameters, now) =>
-      this.#onLooseRoute(context, routeParameters, now),
-    );
+    hooks.onLooseRoute.push((context, route, now) => this.#onLooseRoute(context, route, now));
+    hooks.onOrphanReply.push((reply, now) => endBy(this.table, reply, (id, why) => this.#end(id, why, now)));
     hooks.onEndToEndAck.push((context) => this.#onAck(context));
     hooks.onTransactionEnd.push((context, now) => this.#onTransactionEnd(context, now));
     host.cluster?.subscribe(clusterChannels.dialog, this, true);
