@@ -70,6 +70,12 @@ describe.skipIf(missing !== '')('a Galera cluster of two', { timeout: 120_000 },
   it('settles conflicts between its nodes', async () => {
     await run(connections[0]!, 'CREATE TABLE counter (id INT PRIMARY KEY, value INT)');
     await run(connections[0]!, 'INSERT INTO counter VALUES (1, 0)');
+    const value = async (connection: SqlConnection): Promise<number> => {
+      const [row] = await run(connection, 'SELECT value FROM counter WHERE id = 1');
+      return Number(row?.value ?? -1);
+    };
+    // What one node has committed, the other applies a moment later.
+    await expect.poll(() => value(connections[1]!), { timeout: 5000 }).toBe(0);
     const rounds = 100;
     const count = async (connection: SqlConnection): Promise<void> => {
       for (let round = 0; round < rounds; round++) {
@@ -77,8 +83,8 @@ describe.skipIf(missing !== '')('a Galera cluster of two', { timeout: 120_000 },
       }
     };
     await Promise.all(connections.map(count));
-    const [row] = await run(connections[0]!, 'SELECT value FROM counter WHERE id = 1');
-    expect(Number(row!.value)).toBe(2 * rounds);
+    for (const connection of connections)
+      await expect.poll(() => value(connection), { timeout: 5000 }).toBe(2 * rounds);
     const conflicts = await Promise.all(
       connections.map(async (connection) => {
         const rows = await run(
