@@ -12,6 +12,7 @@ import { type Lab, say } from '../lab.ts';
 import { dialogsOf, transactionsOf, waitForNone } from '../leftovers.ts';
 import { Capture } from '../packets.ts';
 import { finishCallee, startCallee, startCaller } from '../sipp.ts';
+import { healthCheckMilliseconds, lostPartMax } from './fault.ts';
 
 export interface ChaosRun {
   readonly seed: number;
@@ -43,10 +44,6 @@ const pauseMilliseconds = [2000, 6000] as const;
 const aftermathSeconds = 10;
 /** Timer B and everything that ends after it. */
 const settleMilliseconds = 50_000;
-/** A health check of the router that asks once per second. */
-const healthCheckMilliseconds = 1000;
-/** Of calls under 2 % loss that one node without anycast would lose too: 4 in 10,000 at 5 % were measured. */
-const lostPartMax = 0.002;
 const megabyte = 1024 * 1024;
 const memoryLooks = 10;
 const memoryLookMilliseconds = 1000;

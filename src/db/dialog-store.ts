@@ -1,15 +1,17 @@
 /** The table `dialog`: read page by page, rows written and removed in batches. */
 
 import { dialogColumns, dialogOfRow, dialogRowId, rowOfDialog } from '#db/dialog-row.ts';
+import { KeyedRows } from '#db/keyed-rows.ts';
 import type { SqlConnection } from '#db/sql-connection.ts';
-import { type RowWriter, WriteBehind, type WriteBehindFigures } from '#db/write-behind.ts';
+import { sqlName } from '#db/sql-name.ts';
+import { type RowWriter, WriteBehind } from '#db/write-behind.ts';
 import type { DialogRecord } from '#dialog/dialog.ts';
 import type { DialogStorage, DialogStorageOptions } from '#dialog/dialog-storage.ts';
-import { Failure, isFailure } from '#util/failure.ts';
+import { Failure } from '#util/failure.ts';
+import type { StorageFigures } from '#util/storage-figures.ts';
 
 /** Some 1 kB each. */
 const pageRowsMax = 1000;
-const sqlName = /^[A-Za-z0-9_]{1,64}$/;
 
 export interface DialogStoreParts {
   readonly connection: SqlConnection;
@@ -19,13 +21,11 @@ export interface DialogStoreParts {
 }
 
 export class DialogStore implements DialogStorage, RowWriter<DialogRecord> {
-  readonly #connection: SqlConnection;
-  readonly #table: string;
+  readonly #rows: KeyedRows;
   readonly #writes: WriteBehind<DialogRecord>;
 
   private constructor(options: DialogStorageOptions, { connection, monotonic, log }: DialogStoreParts) {
-    this.#connection = connection;
-    this.#table = options.table;
+    this.#rows = new KeyedRows(connection, options.table, dialogColumns);
     const source = { read: (id: string) => options.find(id), keys: () => options.own() };
     const name = `table ${options.table} of ${connection.description}`;
     this.#writes = new WriteBehind(this, source, { name, monotonic, log });
@@ -37,7 +37,7 @@ export class DialogStore implements DialogStorage, RowWriter<DialogRecord> {
     return new Failure('DB_NAME_INVALID', `"${options.table}" is no name for a table`);
   }
 
-  get figures(): WriteBehindFigures {
+  get figures(): StorageFigures {
     return this.#writes.figures;
   }
 
@@ -59,55 +59,22 @@ export class DialogStore implements DialogStorage, RowWriter<DialogRecord> {
   }
 
   async #load(each: (record: DialogRecord) => void): Promise<number | Failure> {
-    // A 64-bit number does not survive the way through JavaScript: it is read as text.
-    const type = this.#connection.dialect === 'mysql' ? 'CHAR' : 'TEXT';
-    const columns = [`CAST(dlg_id AS ${type}) AS row_id`, ...dialogColumns.slice(1)].join(', ');
-    const statement = `SELECT ${columns} FROM ${this.#table} WHERE dlg_id > ? ORDER BY dlg_id LIMIT ${pageRowsMax}`;
     let count = 0;
-    let last = 0n;
-    for (;;) {
-      const rows = await this.#connection.query(statement, [last]);
-      if (isFailure(rows)) return rows;
-      for (const row of rows) {
-        const record = dialogOfRow(row);
-        if (record === null) continue;
-        count++;
-        each(record);
-      }
-      if (rows.length < pageRowsMax) return count;
-      last = BigInt(String(rows.at(-1)!.row_id));
-    }
+    const failure = await this.#rows.read(pageRowsMax, (row) => {
+      const record = dialogOfRow(row);
+      if (record === null) return;
+      count++;
+      each(record);
+    });
+    return failure ?? count;
   }
 
   // ── RowWriter ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   async write(records: readonly DialogRecord[], removedKeys: readonly string[]): Promise<Failure | null> {
-    return (await this.#remove(removedKeys)) ?? (await this.#upsert(records));
-  }
-
-  async #upsert(records: readonly DialogRecord[]): Promise<Failure | null> {
-    if (records.length === 0) return null;
-    const isMysql = this.#connection.dialect === 'mysql';
-    const marks = `(${dialogColumns.map(() => '?').join(', ')})`;
-    const updates = dialogColumns
-      .slice(1)
-      .map((name) => (isMysql ? `${name} = VALUES(${name})` : `${name} = excluded.${name}`))
-      .join(', ');
-    const conflict = isMysql ? 'ON DUPLICATE KEY UPDATE' : 'ON CONFLICT (dlg_id) DO UPDATE SET';
-    const outcome = await this.#connection.query(
-      `INSERT INTO ${this.#table} (${dialogColumns.join(', ')}) ` +
-        `VALUES ${records.map(() => marks).join(', ')} ${conflict} ${updates}`,
-      records.flatMap(rowOfDialog),
+    return (
+      (await this.#rows.remove(removedKeys.map(dialogRowId))) ??
+      (await this.#rows.upsert(records.map(rowOfDialog)))
     );
-    return isFailure(outcome) ? outcome : null;
-  }
-
-  async #remove(ids: readonly string[]): Promise<Failure | null> {
-    if (ids.length === 0) return null;
-    const outcome = await this.#connection.query(
-      `DELETE FROM ${this.#table} WHERE dlg_id IN (${ids.map(() => '?').join(', ')})`,
-      ids.map(dialogRowId),
-    );
-    return isFailure(outcome) ? outcome : null;
   }
 }

@@ -3,18 +3,20 @@
  * its own making; they are read like the others, and replaced by ours when they are written next.
  */
 
+import { KeyedRows } from '#db/keyed-rows.ts';
 import { bindingOfRow, locationColumns, rowOfBinding } from '#db/location-row.ts';
 import type { SqlConnection, SqlValue } from '#db/sql-connection.ts';
-import { type RowWriter, WriteBehind, type WriteBehindFigures } from '#db/write-behind.ts';
+import { sqlName } from '#db/sql-name.ts';
+import { type RowWriter, WriteBehind } from '#db/write-behind.ts';
 import { bindingId, contactIdText } from '#registrar/binding.ts';
 import type { LocationRecord } from '#registrar/location-record.ts';
 import type { LocationStorage, LocationStorageOptions } from '#registrar/location-storage.ts';
 import type { Clock } from '#util/clock.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import type { StorageFigures } from '#util/storage-figures.ts';
 
 /** Some 300 bytes each. */
 const pageRowsMax = 2000;
-const sqlName = /^[A-Za-z0-9_]{1,64}$/;
 /** Between address and key in the keys of the write-behind; in neither of them. */
 const divider = '\n';
 
@@ -27,7 +29,7 @@ export interface LocationStoreParts {
 }
 
 export class LocationStore implements LocationStorage, RowWriter<LocationRecord> {
-  readonly #connection: SqlConnection;
+  readonly #rows: KeyedRows;
   readonly #clock: Clock;
   readonly #options: LocationStorageOptions;
   readonly #writes: WriteBehind<LocationRecord>;
@@ -37,7 +39,7 @@ export class LocationStore implements LocationStorage, RowWriter<LocationRecord>
 
   private constructor(options: LocationStorageOptions, parts: LocationStoreParts) {
     this.#options = options;
-    this.#connection = parts.connection;
+    this.#rows = new KeyedRows(parts.connection, options.table, locationColumns);
     this.#clock = parts.clock;
     const source = {
       read: (key: string) => {
@@ -61,7 +63,7 @@ export class LocationStore implements LocationStorage, RowWriter<LocationRecord>
     return new Failure('DB_NAME_INVALID', `"${options.table}" is no name for a table`);
   }
 
-  get figures(): WriteBehindFigures {
+  get figures(): StorageFigures {
     const figures = this.#writes.figures;
     return { ...figures, refused: figures.refused + this.#unfit };
   }
@@ -84,24 +86,11 @@ export class LocationStore implements LocationStorage, RowWriter<LocationRecord>
   }
 
   async #load(each: (record: LocationRecord) => void): Promise<number | Failure> {
-    const { table } = this.#options;
-    // A 64-bit number does not survive the way through JavaScript: it is read as text.
-    const isMysql = this.#connection.dialect === 'mysql';
-    const columns = locationColumns.map((name) =>
-      name === 'contact_id' ? `CAST(contact_id AS ${isMysql ? 'CHAR' : 'TEXT'}) AS contact_id` : name,
-    );
-    const statement =
-      `SELECT ${columns.join(', ')} FROM ${table} WHERE ${table}.contact_id > ? ` +
-      `ORDER BY ${table}.contact_id LIMIT ${pageRowsMax}`;
     let count = 0;
-    let last = 0n;
-    for (;;) {
-      const rows = await this.#connection.query(statement, [last]);
-      if (isFailure(rows)) return rows;
-      for (const row of rows) if (this.#take(row, each)) count++;
-      if (rows.length < pageRowsMax) return count;
-      last = BigInt(String(rows.at(-1)!.contact_id));
-    }
+    const failure = await this.#rows.read(pageRowsMax, (row) => {
+      if (this.#take(row, each)) count++;
+    });
+    return failure ?? count;
   }
 
   #take(row: Readonly<Record<string, unknown>>, each: (record: LocationRecord) => void): boolean {
@@ -135,36 +124,9 @@ export class LocationStore implements LocationStorage, RowWriter<LocationRecord>
       const id = this.#foreign.get(key);
       if (id !== undefined) gone.push(BigInt(id));
     }
-    const failure = (await this.#remove(gone)) ?? (await this.#upsert(rows));
+    const failure = (await this.#rows.remove(gone)) ?? (await this.#rows.upsert(rows));
     if (failure === null) for (const key of [...foreign, ...removedKeys]) this.#foreign.delete(key);
     return failure;
-  }
-
-  async #upsert(rows: readonly (readonly SqlValue[])[]): Promise<Failure | null> {
-    if (rows.length === 0) return null;
-    const { dialect } = this.#connection;
-    const marks = `(${locationColumns.map(() => '?').join(', ')})`;
-    const updates = locationColumns
-      .slice(1)
-      .map((name) => (dialect === 'mysql' ? `${name} = VALUES(${name})` : `${name} = excluded.${name}`))
-      .join(', ');
-    const conflict =
-      dialect === 'mysql' ? 'ON DUPLICATE KEY UPDATE' : 'ON CONFLICT (contact_id) DO UPDATE SET';
-    const outcome = await this.#connection.query(
-      `INSERT INTO ${this.#options.table} (${locationColumns.join(', ')}) ` +
-        `VALUES ${rows.map(() => marks).join(', ')} ${conflict} ${updates}`,
-      rows.flat(),
-    );
-    return isFailure(outcome) ? outcome : null;
-  }
-
-  async #remove(ids: readonly bigint[]): Promise<Failure | null> {
-    if (ids.length === 0) return null;
-    const outcome = await this.#connection.query(
-      `DELETE FROM ${this.#options.table} WHERE contact_id IN (${ids.map(() => '?').join(', ')})`,
-      ids,
-    );
-    return isFailure(outcome) ? outcome : null;
   }
 }
 

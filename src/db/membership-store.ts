@@ -6,6 +6,7 @@
 
 import { type MemberRow, readMemberRow } from '#db/member-row.ts';
 import type { SqlConnection } from '#db/sql-connection.ts';
+import { sqlName } from '#db/sql-name.ts';
 import { Failure } from '#util/failure.ts';
 
 export interface Membership {
@@ -31,8 +32,6 @@ export interface MembershipStore {
 const membersOfClusterMax = 128;
 
 const secretBytes = 32;
-
-const sqlName = /^[A-Za-z0-9_]{1,64}$/;
 
 const columns = [
   'id',

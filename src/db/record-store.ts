@@ -5,14 +5,14 @@
  */
 
 import type { SqlConnection, SqlValue } from '#db/sql-connection.ts';
-import { type RowWriter, WriteBehind, type WriteBehindFigures } from '#db/write-behind.ts';
+import { sqlName } from '#db/sql-name.ts';
+import { type RowWriter, WriteBehind } from '#db/write-behind.ts';
 import type { RecordStorage, StoredRecord } from '#module/services.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import type { StorageFigures } from '#util/storage-figures.ts';
 
 /** Some 500 bytes each: 50 MB at most, a quarter of an hour of 100 calls a second. */
 const recordsMax = 100_000;
-const sqlName = /^[A-Za-z0-9_]{1,64}$/;
-
 export interface RecordStoreParts {
   readonly connection: SqlConnection;
   /** Milliseconds. */
@@ -55,7 +55,7 @@ export class RecordStore implements RecordStorage, RowWriter<StoredRecord> {
     return new Failure('DB_NAME_INVALID', `"${table}" is no name for a table`);
   }
 
-  get figures(): WriteBehindFigures {
+  get figures(): StorageFigures {
     return { ...this.#writes.figures, overflowed: this.#overflowed };
   }
 

@@ -1,10 +1,9 @@
 /** Reads single rows of tables that scripts name, for modules that judge a message by them. */
 
 import type { SqlConnection } from '#db/sql-connection.ts';
+import { sqlName } from '#db/sql-name.ts';
 import type { TableQuery, TableRow, TableSource } from '#module/services.ts';
 import { Failure } from '#util/failure.ts';
-
-const sqlName = /^[A-Za-z0-9_]{1,64}$/;
 
 export class TableReader implements TableSource {
   readonly #connection: SqlConnection;

@@ -7,6 +7,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Failure } from '#util/failure.ts';
+import type { StorageFigures } from '#util/storage-figures.ts';
 
 /** Writes rows of one table: all of a call or nothing. Repeating a call changes nothing. */
 export interface RowWriter<Row> {
@@ -30,16 +31,6 @@ export interface WriteBehindOptions {
   readonly log: { warn(message: string): void; info(message: string): void; error(message: string): void };
   readonly keysMax?: number;
   readonly batchRowsMax?: number;
-}
-
-/** Counted since the start. */
-export interface WriteBehindFigures {
-  waiting: number;
-  written: number;
-  removed: number;
-  failures: number;
-  refused: number;
-  overflowed: number;
 }
 
 /** Some 100 bytes each. */
@@ -77,7 +68,7 @@ export class WriteBehind<Row> {
     this.#batchRowsMax = options.batchRowsMax ?? defaultBatchRowsMax;
   }
 
-  get figures(): WriteBehindFigures {
+  get figures(): StorageFigures {
     return { waiting: this.#waiting.size + this.#flying.length, ...this.#counts };
   }
 

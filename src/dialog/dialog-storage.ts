@@ -5,23 +5,10 @@
 
 import type { DialogRecord } from '#dialog/dialog.ts';
 import type { Failure } from '#util/failure.ts';
-
-/** Counted since the start. */
-export interface DialogStorageFigures {
-  /** Rows whose change is not in the database yet. */
-  readonly waiting: number;
-  readonly written: number;
-  readonly removed: number;
-  /** Attempts that failed. */
-  readonly failures: number;
-  /** Rows that the database does not take. */
-  readonly refused: number;
-  /** Changes that were not noted because too many waited; they are caught up from memory. */
-  readonly overflowed: number;
-}
+import type { StorageFigures } from '#util/storage-figures.ts';
 
 export interface DialogStorage {
-  readonly figures: DialogStorageFigures;
+  readonly figures: StorageFigures;
   /** `each` for every row; then `done`, with their number or the reason why not. */
   load(each: (record: DialogRecord) => void, done: (outcome: number | Failure) => void): void;
   /** The dialog changed or ended: its state of the moment is written later, once for all changes until then. */

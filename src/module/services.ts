@@ -6,6 +6,7 @@ import type { DigestHash } from '#sip/digest.ts';
 import type { SipMessage } from '#sip/message.ts';
 import type { Failure } from '#util/failure.ts';
 import type { Flow, LocalSocket } from '#util/socket-address.ts';
+import type { StorageFigures } from '#util/storage-figures.ts';
 
 /** A request of our own. Values of header fields are written as they stand. */
 export interface LocalRequest {
@@ -201,13 +202,7 @@ export interface StoredRecord {
 
 /** A table of records, written behind; implemented in `db`. */
 export interface RecordStorage {
-  readonly figures: {
-    readonly waiting: number;
-    readonly written: number;
-    readonly failures: number;
-    readonly refused: number;
-    readonly overflowed: number;
-  };
+  readonly figures: Omit<StorageFigures, 'removed'>;
   /** False when too many wait: the record is in the log only. */
   append(record: StoredRecord): boolean;
   /** Writes what waits, unless a pause after a failure is still on. */

@@ -6,21 +6,8 @@
 import type { Binding, FlagTexts } from '#registrar/binding.ts';
 import type { LocationRecord } from '#registrar/location-record.ts';
 import type { Failure } from '#util/failure.ts';
+import type { StorageFigures } from '#util/storage-figures.ts';
 import type { TextPool } from '#util/text-pool.ts';
-
-/** Counted since the start. */
-export interface StorageFigures {
-  /** Rows whose change is not in the database yet. */
-  readonly waiting: number;
-  readonly written: number;
-  readonly removed: number;
-  /** Attempts that failed. */
-  readonly failures: number;
-  /** Rows that the database does not take, or that do not fit into its columns. */
-  readonly refused: number;
-  /** Changes that were not noted because too many waited; they are caught up from memory. */
-  readonly overflowed: number;
-}
 
 export interface LocationStorage {
   readonly figures: StorageFigures;

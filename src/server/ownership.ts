@@ -11,7 +11,7 @@ import type { Counter, Statistics } from '#module/statistics.ts';
 import type { TransactionClaims } from '#modules/tm/ports.ts';
 import type { HeldArrivals } from '#server/held-arrivals.ts';
 import { PassedAnswers } from '#server/passed-answers.ts';
-import type { Arrival } from '#server/receive.ts';
+import type { Arrival, ReadArrival } from '#server/receive.ts';
 import type { Trace } from '#server/trace.ts';
 import type { SipMessage } from '#sip/message.ts';
 import { detach } from '#sip/serialize.ts';
@@ -26,11 +26,6 @@ const counterNames: Readonly<Record<ForwardKind, string>> = {
   cancel: 'cluster_cancel',
   ack: 'cluster_request',
 };
-
-/** A datagram with the message that was read from it. */
-interface RequestArrival extends Arrival {
-  readonly request: SipMessage;
-}
 
 export class Ownership implements TransactionClaims {
   readonly #cluster: ClusterNode;
@@ -184,7 +179,7 @@ export class Ownership implements TransactionClaims {
    * Hands the request to its owner, or calls `unowned`: at once when nobody can own it, after asking the peers when
    * `isAsked` and no claim is known.
    */
-  findOwner(now: number, arrival: RequestArrival, isAsked: boolean, unowned: () => void): void {
+  findOwner(now: number, arrival: ReadArrival, isAsked: boolean, unowned: () => void): void {
     const { request } = arrival;
     const key = this.#keyOf(request);
     if (this.#cluster.knowsAllClaims) {
@@ -192,7 +187,7 @@ export class Ownership implements TransactionClaims {
       return;
     }
     // What waits for the home's answer outlives the datagram it came in.
-    const kept: RequestArrival = { ...arrival, bytes: Uint8Array.from(arrival.bytes) };
+    const kept: ReadArrival = { ...arrival, bytes: Uint8Array.from(arrival.bytes) };
     if (!isAsked) this.#locating.add(key);
     this.#cluster.locate(now, key, !isAsked, (owner, at) => {
       if (!isAsked) this.#locating.delete(key);
@@ -208,7 +203,7 @@ export class Ownership implements TransactionClaims {
       key,
       isAsked,
       owner,
-    }: { arrival: RequestArrival; key: string; isAsked: boolean; owner: ClaimOwner | null },
+    }: { arrival: ReadArrival; key: string; isAsked: boolean; owner: ClaimOwner | null },
     unowned: () => void,
   ): void {
     const kind = kindOf(arrival.request);
@@ -224,7 +219,7 @@ export class Ownership implements TransactionClaims {
       return;
     }
     // What waits for the peers' answers outlives the datagram it came in.
-    const kept: RequestArrival = { ...arrival, bytes: Uint8Array.from(arrival.bytes) };
+    const kept: ReadArrival = { ...arrival, bytes: Uint8Array.from(arrival.bytes) };
     this.#cluster.ask(now, key, (found: ClaimOwner | null, at: number, everyoneAnswered: boolean) => {
       if (found !== null && this.#forward(at, found.node, kind, kept)) return;
       // The owner may be the one who did not answer: the sender repeats a CANCEL, and asks us or another node again.
@@ -241,7 +236,7 @@ export class Ownership implements TransactionClaims {
    * A CANCEL or an ACK that a peer handed over, because this node had the transaction when it was asked: a copy of the
    * INVITE has won since, and its owner gets it. It goes no further: the winner's claim is its own.
    */
-  passOn(now: number, arrival: RequestArrival): boolean {
+  passOn(now: number, arrival: ReadArrival): boolean {
     const { request, receivedBy } = arrival;
     if (receivedBy === 0 || (request.method !== 'CANCEL' && request.method !== 'ACK')) return false;
     const owner = this.#cluster.owner(now, this.#keyOf(request));
@@ -265,7 +260,7 @@ export class Ownership implements TransactionClaims {
     return this.#forward(now, peer, kindOf(request), { ...arrival, request });
   }
 
-  #forward(now: number, node: number, kind: ForwardKind, arrival: RequestArrival): boolean {
+  #forward(now: number, node: number, kind: ForwardKind, arrival: ReadArrival): boolean {
     const { source } = arrival;
     const datagram: ForwardedDatagram = {
       kind,

@@ -6,8 +6,7 @@
 
 import type { ClaimOwner } from '#cluster/claim-directory.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
-import type { Arrival } from '#server/receive.ts';
-import type { SipMessage } from '#sip/message.ts';
+import type { ReadArrival } from '#server/receive.ts';
 import type { TimerQueue, TimerTarget } from '#util/timer-queue.ts';
 
 /** 64 T1. */
@@ -17,20 +16,15 @@ const keptMax = 10_000;
 /** Between two looks at whether an owner is there again; owners wait for longer before they give a call up. */
 const lookMilliseconds = 100;
 
-/** A datagram with the response that was read from it. */
-export interface AnswerArrival extends Arrival {
-  readonly request: SipMessage;
-}
-
 export interface AnswersUser {
   isReached(now: number, owner: ClaimOwner): boolean;
   /** Hands it to its owner, who is reached. */
-  deliver(now: number, owner: ClaimOwner, arrival: AnswerArrival): void;
+  deliver(now: number, owner: ClaimOwner, arrival: ReadArrival): void;
 }
 
 interface PassedAnswer {
   readonly owner: ClaimOwner;
-  readonly arrival: AnswerArrival;
+  readonly arrival: ReadArrival;
   readonly since: number;
 }
 
@@ -52,7 +46,7 @@ export class PassedAnswers implements TimerTarget {
   }
 
   /** `branch`: of its top Via. The datagram is copied. */
-  keep(now: number, owner: ClaimOwner, branch: string, arrival: AnswerArrival): void {
+  keep(now: number, owner: ClaimOwner, branch: string, arrival: ReadArrival): void {
     if (this.#kept.has(branch)) return;
     if (this.#kept.size >= keptMax) {
       this.#dropped.value++;

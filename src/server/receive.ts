@@ -72,6 +72,11 @@ export interface Arrival {
   readonly isLate?: boolean;
 }
 
+/** A datagram with the message that was read from it. */
+export interface ReadArrival extends Arrival {
+  readonly request: SipMessage;
+}
+
 export class Receiver {
   readonly #parts: ReceiverParts;
   readonly #counters: Readonly<

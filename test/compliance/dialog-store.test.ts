@@ -12,6 +12,7 @@ import type { SqlConnection } from '#db/sql-connection.ts';
 import { type DialogRecord, dialogStates } from '#dialog/dialog.ts';
 import { ManualClock } from '#util/clock.ts';
 import { Failure } from '#util/failure.ts';
+import { dialogRecord } from '../support/dialog-record.ts';
 import { mariadbMissing, startMariadb } from '../support/mariadb.ts';
 
 interface Place {
@@ -45,35 +46,7 @@ function must<Value>(outcome: Value | Failure): Value {
 }
 
 function recordOf(id: string): DialogRecord {
-  return {
-    id,
-    owner: 2,
-    incarnation: 7,
-    state: dialogStates.answered,
-    callId: `call-${id}`,
-    fromTag: 'from',
-    toTag: 'to',
-    fromUri: 'sip:a@example.org',
-    toUri: 'sip:b@example.org',
-    callerContact: '<sip:a@10.0.0.1>',
-    start: 1_800_000_000,
-    lifetime: 3600,
-    profiles: [
-      { profile: 'calls', value: '', hasValue: false },
-      { profile: 'gateway', value: 'a|b#c\\d', hasValue: true },
-    ],
-    version: 3,
-    editor: 1,
-    caller: { contact: 'sip:a@10.0.0.1', routeSet: '<sip:p1;lr>, <sip:p2;lr>', cseq: 5 },
-    callee: { contact: 'sip:b@10.0.0.2', routeSet: '', cseq: 0 },
-    duties: 1,
-    flags: 'vip late',
-    values: [
-      { name: 'who', isNumber: false, text: 'Ärger | # \\ "quoted" \'s' },
-      { name: 'count', isNumber: true, text: '-7' },
-    ],
-    kept: [{ name: 'acc', text: '{"created":1}' }],
-  };
+  return dialogRecord({ id, callId: `call-${id}`, state: dialogStates.answered });
 }
 
 for (const provider of providers) {

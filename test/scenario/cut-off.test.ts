@@ -4,6 +4,7 @@
  */
 
 import { describe, expect, it } from 'vitest';
+import type { SipMessage } from '#sip/message.ts';
 import { addressOf } from '../simulation/simulated-node.ts';
 import { AnycastTrio, ackOf, inDialog, invite } from './anycast-trio.ts';
 
@@ -14,6 +15,17 @@ function cut(trio: AnycastTrio, node: number): void {
 
 function heal(trio: AnycastTrio, node: number): void {
   for (const other of [1, 2, 3]) if (other !== node) trio.world.links.heal(addressOf(node), addressOf(other));
+}
+
+/** A call that node 1 owns, answered and acknowledged; returns its 200. */
+function establish(trio: AnycastTrio): SipMessage {
+  trio.arrive(1, invite());
+  trio.run(30);
+  trio.answer(1, 200);
+  trio.run(10);
+  const ok = trio.caller.last('200 INVITE');
+  trio.arrive(2, inDialog(ok, 'ACK', 1));
+  return ok;
 }
 
 function hangUp(trio: AnycastTrio): void {
@@ -88,12 +100,7 @@ describe('a node that lost all its links', () => {
 
   it('goes on with a BYE until it hears the answer', () => {
     const trio = new AnycastTrio({ parameters: 'modparam("tm", "fr_timer", 5)' });
-    trio.arrive(1, invite());
-    trio.run(30);
-    trio.answer(1, 200);
-    trio.run(10);
-    const ok = trio.caller.last('200 INVITE');
-    trio.arrive(2, inDialog(ok, 'ACK', 1));
+    const ok = establish(trio);
     trio.run(5000);
     cut(trio, 1);
     trio.arrive(1, inDialog(ok, 'BYE', 2));
@@ -154,12 +161,7 @@ describe('a node that lost all its links', () => {
 describe('a node that dies with a BYE', () => {
   it('leaves no dialog behind, though it told nobody: the response says that it is over', async () => {
     const trio = new AnycastTrio();
-    trio.arrive(1, invite());
-    trio.run(30);
-    trio.answer(1, 200);
-    trio.run(10);
-    const ok = trio.caller.last('200 INVITE');
-    trio.arrive(2, inDialog(ok, 'ACK', 1));
+    const ok = establish(trio);
     trio.run(1000);
     expect(await trio.profileSizes()).toEqual([1, 1, 1]);
     // What it has to tell waits for the end of the turn, and is lost with it.

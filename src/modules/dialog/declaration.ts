@@ -4,6 +4,7 @@ import type { Dialog } from '#dialog/dialog.ts';
 import type { MessageContext } from '#module/context.ts';
 import { defineModule, type ParameterDeclaration, type VariableDeclaration } from '#module/define.ts';
 import { dialogService } from '#module/services.ts';
+import { countedNames } from '#modules/dialog/dialog-figures.ts';
 import { DialogModule } from '#modules/dialog/dialog-module.ts';
 import { dialogFunctions } from '#modules/dialog/functions.ts';
 import { bareProfile, headerLines, readSettings } from '#modules/dialog/settings.ts';
@@ -93,7 +94,7 @@ function read(
 const variables: readonly Variable[] = [
   read('DLG_status', '1 unconfirmed, 2 early, 3 answered, 4 confirmed, 5 ended.', (dialog) => dialog.state),
   read('DLG_dir', '"downstream" from the caller, "upstream" from the callee.', (dialog, context) =>
-    context.request.fromTag === dialog.fromTag ? 'downstream' : 'upstream',
+    dialog.isFromCaller(context.request.fromTag) ? 'downstream' : 'upstream',
   ),
   read('DLG_lifetime', 'Seconds since it was answered.', (dialog, _context, module) =>
     dialog.start === 0 ? 0 : Math.floor(module.host.clock.wall() / 1000) - dialog.start,
@@ -202,16 +203,7 @@ export const dialog = defineModule<DialogModule>({
   statistics: [
     'active_dialogs',
     'early_dialogs',
-    'processed_dialogs',
-    'expired_dialogs',
-    'failed_dialogs',
-    'create_sent',
-    'update_sent',
-    'delete_sent',
-    'create_recv',
-    'update_recv',
-    'delete_recv',
-    'mismatched_dids',
+    ...countedNames,
     'refused_dialogs',
     'ends_held',
     'ends_dropped',

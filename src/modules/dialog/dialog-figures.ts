@@ -5,7 +5,7 @@ import type { DialogTable } from '#dialog/dialog-table.ts';
 import type { Counter, Statistics } from '#module/statistics.ts';
 import type { Closing } from '#modules/dialog/closing.ts';
 
-const countedNames = [
+export const countedNames = [
   'processed_dialogs',
   'expired_dialogs',
   'failed_dialogs',

@@ -472,10 +472,10 @@ export class DialogModule implements DialogService, ClusterSubscriber {
     };
     send({ kind: 'snapshotBegin', body: null });
     for (const dialog of this.table.all()) {
-      const isOurs = dialog.owner === this.host.nodeId && dialog.incarnation === this.host.incarnation;
       const isFormerLife = dialog.owner === node && dialog.incarnation !== incarnation;
       const isOrphan = !live.has(dialog.owner) && dialog.owner !== this.host.nodeId;
-      if (isOurs || isFormerLife || isOrphan) send({ kind: 'record', body: this.#record(dialog) });
+      if (this.#duty.isOwn(dialog) || isFormerLife || isOrphan)
+        send({ kind: 'record', body: this.#record(dialog) });
     }
     send({ kind: 'snapshotEnd', body: null });
     const lost = this.#lost.get(node);

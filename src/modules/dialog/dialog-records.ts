@@ -4,10 +4,11 @@
  */
 
 import type { DialogRecord } from '#dialog/dialog.ts';
-import { type DialogStorage, type DialogStorageFigures, dialogDatabase } from '#dialog/dialog-storage.ts';
+import { type DialogStorage, dialogDatabase } from '#dialog/dialog-storage.ts';
 import type { ModuleHost } from '#module/host.ts';
 import { type DialogSettings, databaseModes } from '#modules/dialog/settings.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import type { StorageFigures } from '#util/storage-figures.ts';
 
 /** On its way to the database at once, but a call that ends soon is not written at all. */
 const realtimeMilliseconds = 100;
@@ -84,7 +85,7 @@ export class DialogRecords {
     );
   }
 
-  #figure(name: keyof DialogStorageFigures): number {
+  #figure(name: keyof StorageFigures): number {
     return this.#storage?.figures[name] ?? 0;
   }
 }

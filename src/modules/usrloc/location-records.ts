@@ -12,9 +12,9 @@ import {
   type LocationDatabase,
   type LocationStorage,
   locationDatabase,
-  type StorageFigures,
 } from '#registrar/location-storage.ts';
 import { Failure, isFailure } from '#util/failure.ts';
+import type { StorageFigures } from '#util/storage-figures.ts';
 
 /** `write-through`: what changed is on its way to the database at once, but no call waits for it. */
 const throughMilliseconds = 100;
